@@ -1,0 +1,71 @@
+"""The k nearest on the other side for every listing of both sides, from one pass over the product matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matching.encoder import Vectors
+
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each row of one side: `positions` on the other side, int64, and `scores`, float32, both (rows, k), best first.
+
+    Where the other side has fewer than k rows, k is that number.
+    """
+
+    positions: NDArray[np.int64]
+    scores: Vectors
+
+    def neighbourhood(self, k: int) -> Vectors:
+        """Mean score of the k nearest, shape (rows,): how crowded it is around each row (CSLS's r)."""
+        if not self.scores.shape[1]:
+            return np.zeros(len(self.scores), np.float32)
+        return np.asarray(self.scores[:, :k].mean(axis=1), dtype=np.float32)
+
+
+def nearest_both_ways(left: Vectors, right: Vectors, k: int) -> tuple[Nearest, Nearest]:
+    """Exact top k by inner product, rows of `left` among `right` and the reverse; each product is computed once.
+
+    Blockwise: at most BLOCK × len(right) scores stand in memory. Ties go to the lower position.
+    """
+    rows: list[Nearest] = [_nothing(0, min(k, len(right)))]
+    columns = _nothing(len(right), 0)
+    for start in range(0, len(left), BLOCK):
+        scores = left[start : start + BLOCK] @ right.T
+        rows.append(_top(scores, np.arange(len(right))[None, :], k))
+        seen = np.broadcast_to(np.arange(start, start + len(scores)), (len(right), len(scores)))
+        merged = np.concatenate([columns.scores, scores.T], axis=1)
+        columns = _top(merged, np.concatenate([columns.positions, seen], axis=1), k)
+    stacked = Nearest(np.concatenate([r.positions for r in rows]), np.concatenate([r.scores for r in rows]))
+    return stacked, columns
+
+
+def _nothing(rows: int, k: int) -> Nearest:
+    return Nearest(np.zeros((rows, k), np.int64), np.zeros((rows, k), np.float32))
+
+
+def _top(scores: Vectors, positions: NDArray[np.int64], k: int) -> Nearest:
+    """Best k of each row, by score, then by position; columns stand in the order of their positions."""
+    k = min(k, scores.shape[1])
+    chosen = _chosen(scores, k)
+    order = np.lexsort((chosen, -np.take_along_axis(scores, chosen, axis=1)), axis=1)
+    chosen = np.take_along_axis(chosen, order, axis=1)
+    spread = np.broadcast_to(positions, scores.shape)
+    return Nearest(np.take_along_axis(spread, chosen, axis=1).astype(np.int64), np.take_along_axis(scores, chosen, axis=1))
+
+
+def _chosen(scores: Vectors, k: int) -> NDArray[np.int64]:
+    """The columns of each row's best k; where the k-th best is tied the lowest columns."""
+    if k == scores.shape[1] or not len(scores):
+        return np.broadcast_to(np.arange(k), (len(scores), k))
+    chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    worst = np.take_along_axis(scores, chosen, axis=1).min(axis=1, keepdims=True)
+    for row in np.flatnonzero((scores >= worst).sum(axis=1) > k):
+        chosen[row] = np.argsort(-scores[row], kind="stable")[:k]
+    return chosen
