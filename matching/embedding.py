@@ -1,61 +1,100 @@
-"""Listings → what is stored of them: windows, their vectors, the language. Independent of any other listing.
+"""Listings → what is stored of them: passages, vectors, the language. Independent of any other listing.
 
-These raw vectors depend on the text and the encoder alone, so they are kept under the text's hash and computed once;
-everything that depends on the rest of the corpus (the language space, neighbourhoods) comes later, in `market.py`.
+A text is read at two resolutions: windows as long as the model reads, for context, and passages of a sentence or two,
+for detail and for evidence. The raw vectors depend on the text and the encoder alone, so they are kept under the
+text's hash and computed once; what depends on the rest of the corpus comes later, in `market.py`.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from matching.encoder import Encoder, Vectors, unit
+from matching.errors import ArtefactError
 from matching.language import detect
 from matching.listing import Listing, windows
 
-WINDOW_TOKENS = 128
+PASSAGE_TOKENS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """One listing's raw vectors, float32: `window_vectors` (windows, dimension), `title_vector` (dimension,) or zeros.
+    """One listing's raw unit vectors, float32.
 
-    `weights` holds the windows' token counts, by which they are pooled.
+    `vector` (dimension,): the whole text, both resolutions in equal parts. `title_vector` (dimension,), zeros without
+    a title. `passage_vectors` (passages, dimension), for evidence. `tokens`: subword ids of the text, for BM25.
     """
 
     language: str
-    windows: tuple[str, ...]
-    weights: tuple[int, ...]
-    window_vectors: Vectors
+    vector: Vectors
     title_vector: Vectors
-
-    @property
-    def pooled(self) -> Vectors:
-        """The whole text as one unit vector: the mean of its windows, weighted by their tokens."""
-        return unit(np.asarray(self.weights, np.float32) @ self.window_vectors)
+    passages: tuple[str, ...]
+    passage_vectors: Vectors
+    tokens: tuple[int, ...]
 
 
 def embed(listings: Sequence[Listing], encoder: Encoder, *, progress: bool = False) -> list[Embedding]:
-    """Embed listings in their order. Nothing of a long text is dropped: it is cut into windows, all of them encoded."""
-    limit = min(WINDOW_TOKENS, encoder.max_tokens)
+    """Embed listings in their order. Nothing of a long text is dropped: all windows are encoded and pooled."""
 
     def count(texts: Sequence[str]) -> list[int]:
         return [len(ids) for ids in encoder.tokenize(texts)]
 
-    cut = [tuple(windows(listing.text, count, limit)) or (listing.text,) for listing in listings]
-    titled = [listing for listing in listings if listing.title]
-    texts = [window for one in cut for window in one] + [listing.title for listing in titled]
-    vectors = encoder.encode(texts, progress=progress)
-    weights = count(texts)
-    languages = detect([listing.text for listing in listings], [listing.language for listing in listings])
-    titles = iter(vectors[len(vectors) - len(titled) :])
-    embeddings = []
-    start = 0
-    for listing, own, language in zip(listings, cut, languages, strict=True):
-        part = slice(start, start + len(own))
-        title = next(titles) if listing.title else np.zeros(encoder.dimension, np.float32)
-        embeddings.append(Embedding(language, own, tuple(weights[part]), vectors[part], title))
-        start = part.stop
-    return embeddings
+    wholes = [windows(one.text, count, encoder.max_tokens) for one in listings]
+    passages = [windows(one.text, count, min(PASSAGE_TOKENS, encoder.max_tokens)) for one in listings]
+    titles = [one.title for one in listings if one.title]
+    distinct = list(dict.fromkeys([text for cut in (*wholes, *passages, titles) for text in cut]))
+    row = {text: number for number, text in enumerate(distinct)}
+    vectors = encoder.encode(distinct, progress=progress)
+    weights = np.maximum(1, np.array(count(distinct), np.float32))
+    languages = detect([one.text for one in listings], [one.language for one in listings])
+    tokens = encoder.tokenize([one.text for one in listings])
+
+    def pooled(texts: Sequence[str]) -> Vectors:
+        rows = [row[text] for text in texts]
+        return unit(weights[rows] @ vectors[rows])
+
+    return [
+        Embedding(
+            language=languages[i],
+            vector=unit(pooled(wholes[i]) + pooled(passages[i])),
+            title_vector=vectors[row[one.title]] if one.title else np.zeros(encoder.dimension, np.float32),
+            passages=tuple(passages[i]),
+            passage_vectors=vectors[[row[text] for text in passages[i]]],
+            tokens=tuple(tokens[i]),
+        )
+        for i, one in enumerate(listings)
+    ]
+
+
+def embedding_to_bytes(embedding: Embedding) -> bytes:
+    """An .npz image of one embedding, without pickling."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        language=np.array(embedding.language),
+        vectors=np.stack([embedding.vector, embedding.title_vector, *embedding.passage_vectors]),
+        passages=np.array(embedding.passages, dtype=np.str_),
+        tokens=np.array(embedding.tokens, np.int32),
+    )
+    return buffer.getvalue()
+
+
+def embedding_from_bytes(body: bytes) -> Embedding:
+    """Read what `embedding_to_bytes` wrote. Raises ArtefactError for anything else."""
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as stored:
+            vectors = stored["vectors"]
+            return Embedding(
+                language=str(stored["language"]),
+                vector=vectors[0],
+                title_vector=vectors[1],
+                passages=tuple(stored["passages"].tolist()),
+                passage_vectors=vectors[2:],
+                tokens=tuple(stored["tokens"].tolist()),
+            )
+    except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+        raise ArtefactError(f"a stored embedding is damaged: {error}") from error

@@ -56,3 +56,17 @@ def save(classifier: FieldClassifier, path: Path) -> None:
         "biases": np.round(classifier.biases.astype(float), 5).tolist(),
     }
     path.write_text(json.dumps(body) + "\n", "utf-8")
+
+
+def load(path: Path) -> FieldClassifier:
+    """Read what `save` wrote. Raises ArtefactError for anything else."""
+    try:
+        body = json.loads(path.read_text("utf-8"))
+        weights = np.array(body["weights"], np.float32)
+        biases = np.array(body["biases"], np.float32)
+        encoder = str(body["encoder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path} holds no readable field classifier: {error}") from error
+    if body.get("fields") != list(FIELDS) or weights.ndim != 2 or len(weights) != len(FIELDS):
+        raise ArtefactError(f"{path} speaks of other fields than these: {', '.join(FIELDS)}")
+    return FieldClassifier(encoder, weights, biases)

@@ -91,7 +91,7 @@ class Listing:
     @property
     def text_hash(self) -> str:
         """SHA-256 of what is embedded: unchanged text keeps its vectors."""
-        return hashlib.sha256(f"{self.title}\x1f{self.body}".encode()).hexdigest()
+        return hashlib.sha256("\x1f".join((self.language or "", self.title, self.body)).encode()).hexdigest()
 
 
 def read_listing(record: Mapping[str, Any]) -> Listing:

@@ -1,0 +1,98 @@
+"""The database: engine, sessions that commit at the edge, migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+from alembic.config import Config
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlmodel import Session, create_engine
+
+from app.errors import AppError, Conflict, StorageBusy, StorageFull
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+PATIENCE = 10  # seconds to wait for a locked SQLite file
+
+
+class Database:
+    """An engine and its sessions. The tables are brought up to date on opening."""
+
+    def __init__(self, url: str) -> None:
+        make_folder(url)
+        self.engine = _engine(url)
+        with translated():
+            migrate(self.engine)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that commits when the block ends well and rolls back otherwise."""
+        with translated(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to date."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+
+
+def make_folder(url: str) -> None:
+    """Make the folder of an SQLite file. Raises StorageFull when that is not possible."""
+    place = make_url(url)
+    if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
+        return
+    folder = Path(str(place.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFull(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Tell a full disk and a locked database from defects."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict("another request wrote the same listing at the same time; send it again") from error
+    except DatabaseError as error:
+        raise _in_words(error) from error
+
+
+def _in_words(error: DatabaseError) -> AppError | DatabaseError:
+    reason = str(error.orig)
+    if any(sign in reason for sign in ("locked", "timeout", "connection")):
+        return StorageBusy(f"the database does not answer in time ({reason}); try again")
+    if any(sign in reason for sign in ("full", "No space", "disk I/O", "readonly", "unable to open")):
+        return StorageFull(f"the database cannot be written: {reason}")
+    if "not a database" in reason or "malformed" in reason:
+        return AppError(f"the database file is damaged or something else: {reason}")
+    return error
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": PATIENCE})
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Readers do not wait for a writer (WAL); references hold."""
+    connection.execute("PRAGMA journal_mode=WAL").close()
+    connection.execute("PRAGMA foreign_keys=ON").close()

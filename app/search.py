@@ -1,0 +1,235 @@
+"""The live search: the models and a market built from the database, which is the truth; everything here is a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import queries
+from app.db import Database
+from app.errors import AppError, NotFound, NotReady, StorageFull
+from app.settings import Settings
+from app.tables import EmbeddingRow
+from matching import (
+    ArtefactError,
+    Embedding,
+    InvalidListing,
+    LanguageSpace,
+    Listing,
+    Market,
+    MatchingError,
+    Models,
+    Pairing,
+    Side,
+    embed,
+    embedding_from_bytes,
+    embedding_to_bytes,
+    hashing_models,
+    load_models,
+    load_space,
+    read_listing,
+    save_space,
+)
+
+log = logging.getLogger(__name__)
+
+FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One result: the listing on the other side, its detected language, and the pairing."""
+
+    listing: Listing
+    language: str
+    pairing: Pairing
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results, best first; the language of what was asked with; the probability from which a match is good."""
+
+    items: tuple[Found, ...]
+    language: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All listings at one state of the database, with their embeddings by text hash; `market` is None when empty."""
+
+    state: tuple[queries.State, int]
+    listings: dict[str, Listing]
+    embeddings: dict[str, Embedding]
+    market: Market | None
+
+
+def read_models(settings: Settings) -> Models:
+    """The models that the settings name. Raises ModelError and ArtefactError."""
+    if settings.model == "hashing":
+        return hashing_models()
+    return load_models(settings.cache, settings.model, settings.model_prefix)
+
+
+class Live:
+    """Search over what the database holds now. Safe to use from many threads; one of them encodes at a time."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._lock = threading.RLock()
+        self._models: Models | None = None
+        self._snapshot: Snapshot | None = None
+        self._failure = ""
+
+    def start(self) -> threading.Thread:
+        """Load in the background; until that is done `search` and `matches` raise NotReady."""
+        thread = threading.Thread(target=self._load_quietly, name="loading", daemon=True)
+        thread.start()
+        return thread
+
+    def load(self) -> None:
+        """Load the models and build the market. Raises ModelError, ArtefactError, AppError."""
+        models = read_models(self._settings)
+        with self._lock:
+            self._models = models
+            self._snapshot = self._build(models)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._snapshot is not None
+
+    def search(self, text: str, side: Side, limit: int, language: str | None = None) -> Results:
+        """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
+        query = _query(text, side, language)
+        models, snapshot = self._current()
+        with self._lock:
+            embedding = embed([query], models.encoder)[0]
+        return _ranked(models, snapshot, query, embedding, limit)
+
+    def matches(self, listing_id: str, limit: int) -> Results:
+        """What answers a stored listing. Raises NotFound, NotReady."""
+        models, snapshot = self._current()
+        listing = snapshot.listings.get(listing_id)
+        if listing is None:
+            raise NotFound(f"there is no listing {listing_id!r:.220}")
+        return _ranked(models, snapshot, listing, snapshot.embeddings[listing.text_hash], limit)
+
+    def refit(self) -> LanguageSpace | None:
+        """Fit the language space anew to all listings and keep it; None when there are no listings."""
+        models, _ = self._current()
+        with self._lock:
+            self._space_path(models).unlink(missing_ok=True)
+            self._snapshot = self._build(models)
+            market = self._snapshot.market
+            if market is not None:
+                self._keep(market.space, models)
+            return market.space if market is not None else None
+
+    def _load_quietly(self) -> None:
+        try:
+            self.load()
+        except (MatchingError, AppError) as error:
+            log.error("the search cannot start: %s", error)
+            self._failure = str(error)
+
+    def _current(self) -> tuple[Models, Snapshot]:
+        """The models and a snapshot of the database as it is now: rebuilt when a listing or the space has changed."""
+        if self._models is None or self._snapshot is None:
+            raise NotReady(self._failure or "the model is still loading; try again in a minute")
+        with self._lock:
+            if self._snapshot.state != self._state(self._models):
+                self._snapshot = self._build(self._models)
+            return self._models, self._snapshot
+
+    def _state(self, models: Models) -> tuple[queries.State, int]:
+        path = self._space_path(models)
+        with self._database.session() as session:
+            return queries.state(session), path.stat().st_mtime_ns if path.exists() else 0
+
+    def _build(self, models: Models) -> Snapshot:
+        with self._database.session() as session:
+            rows = queries.all_listings(session)
+        listings = {row.id: read_listing(row.record) for row in rows}
+        embeddings = self._embeddings(list(listings.values()), models)
+        market = None
+        if listings:
+            own = [embeddings[listing.text_hash] for listing in listings.values()]
+            space = self._kept_space(models)
+            market = Market.build(list(listings.values()), own, models, space=space)
+            if space is None and len(listings) >= FEWEST:
+                self._keep(market.space, models)
+        latest = max((row.updated_at for row in rows), default=None)
+        path = self._space_path(models)
+        state = (len(rows), latest), path.stat().st_mtime_ns if path.exists() else 0
+        return Snapshot(state, listings, embeddings, market)
+
+    def _embeddings(self, listings: Sequence[Listing], models: Models) -> dict[str, Embedding]:
+        """Embeddings by text hash: from memory, from the database, and for new text from the encoder."""
+        wanted = {listing.text_hash: listing for listing in listings}
+        known = self._snapshot.embeddings if self._snapshot is not None else {}
+        found = {key: known[key] for key in wanted if key in known}
+        name = models.encoder.name
+        with self._database.session() as session:
+            found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
+        missing = [key for key in wanted if key not in found]
+        made = dict(zip(missing, embed([wanted[key] for key in missing], models.encoder, progress=True), strict=True))
+        with self._database.session() as session:
+            for key, embedding in made.items():
+                session.merge(EmbeddingRow(encoder=name, text_hash=key, body=embedding_to_bytes(embedding)))
+        return found | made
+
+    def _space_path(self, models: Models) -> Path:
+        return self._settings.home / f"space-{hashlib.sha256(models.encoder.name.encode()).hexdigest()[:12]}.npz"
+
+    def _kept_space(self, models: Models) -> LanguageSpace | None:
+        path = self._space_path(models)
+        if not path.exists():
+            return None
+        try:
+            return load_space(path)
+        except ArtefactError as error:
+            log.warning("%s: it is fitted anew", error)
+            return None
+
+    def _keep(self, space: LanguageSpace, models: Models) -> None:
+        path = self._space_path(models)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_space(space, path)
+        except OSError as error:
+            raise StorageFull(f"cannot write {path}: {error.strerror}") from error
+
+
+def _query(text: str, side: Side, language: str | None) -> Listing:
+    """A free text as a listing of the side opposite to the one looked for."""
+    try:
+        return read_listing({"id": "query", "side": side.opposite, "text": text, "language": language})
+    except InvalidListing as error:
+        if error.field == "description":
+            raise InvalidListing("text", "holds no word; describe what you offer or need") from error
+        raise
+
+
+def _ranked(models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int) -> Results:
+    pairings = snapshot.market.rank(listing, embedding, limit=limit) if snapshot.market is not None else []
+    items = []
+    for pairing in pairings:
+        other = snapshot.listings[pairing.offer if listing.side is Side.NEED else pairing.need]
+        items.append(Found(other, snapshot.embeddings[other.text_hash].language, pairing))
+    return Results(tuple(items), embedding.language, models.fusion.threshold)
+
+
+def _decoded(bodies: dict[str, bytes]) -> dict[str, Embedding]:
+    """Stored embeddings; a damaged one is left out and so made again."""
+    found = {}
+    for key, body in bodies.items():
+        try:
+            found[key] = embedding_from_bytes(body)
+        except ArtefactError as error:
+            log.warning("the stored vectors of %s are damaged (%s) and made again", key[:12], error)
+    return found

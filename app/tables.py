@@ -1,0 +1,33 @@
+"""What is stored. These classes are never a request's body: SQLModel does not validate tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, DateTime
+from sqlmodel import Field, SQLModel
+
+
+class ListingRow(SQLModel, table=True):
+    """One listing; `record` is what its author sent, original text included. Times are UTC."""
+
+    __tablename__ = "listing"
+
+    id: str = Field(primary_key=True)
+    side: str = Field(index=True)
+    record: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    text_hash: str = Field(index=True)
+    sample: bool = False
+    created_at: datetime = Field(sa_column=Column(DateTime, nullable=False))
+    updated_at: datetime = Field(sa_column=Column(DateTime, nullable=False, index=True))
+
+
+class EmbeddingRow(SQLModel, table=True):
+    """The stored vectors of a text, by the encoder that made them: computed once, kept until the text changes."""
+
+    __tablename__ = "embedding"
+
+    encoder: str = Field(primary_key=True)
+    text_hash: str = Field(primary_key=True)
+    body: bytes

@@ -1,0 +1,57 @@
+"""Dukou's matching library: offers and needs in any language → explained pairings. Values in, values out."""
+
+from matching.candidates import Dropped
+from matching.embedding import Embedding, embed, embedding_from_bytes, embedding_to_bytes
+from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
+from matching.errors import ArtefactError, DimensionMismatch, InvalidListing, MatchingError, ModelError
+from matching.evidence import Evidence
+from matching.listing import FIELDS, MODES, Listing, Side, read_listing, unknown_keys
+from matching.market import Market, Pairing
+from matching.models import Models, hashing_models, load_models
+from matching.pipeline import Matching, MatchOptions, match, match_embedded, plain_run, run_of
+from matching.scoring import Fusion
+from matching.space import LanguageSpace
+from matching.space import load as load_space
+from matching.space import save as save_space
+from matching.terms import EVERY_DIRECTION, MISSION, Direction
+
+__all__ = [
+    "EVERY_DIRECTION",
+    "FIELDS",
+    "MISSION",
+    "MODES",
+    "ArtefactError",
+    "DimensionMismatch",
+    "Direction",
+    "Dropped",
+    "Embedding",
+    "Encoder",
+    "Evidence",
+    "Fusion",
+    "HashingEncoder",
+    "InvalidListing",
+    "LanguageSpace",
+    "Listing",
+    "MatchOptions",
+    "Market",
+    "Matching",
+    "MatchingError",
+    "ModelError",
+    "Models",
+    "Pairing",
+    "SentenceEncoder",
+    "Side",
+    "embed",
+    "embedding_from_bytes",
+    "embedding_to_bytes",
+    "hashing_models",
+    "load_models",
+    "load_space",
+    "match",
+    "match_embedded",
+    "plain_run",
+    "read_listing",
+    "run_of",
+    "save_space",
+    "unknown_keys",
+]

@@ -1,0 +1,56 @@
+"""Everything learned that matching needs: the encoder and the shipped artefacts that fit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from matching.bundled import NAME, ensure_model
+from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
+from matching.fields import FieldClassifier
+from matching.fields import load as load_fields
+from matching.scoring import Fusion, load_fusion
+from matching.space import LanguageSpace
+from matching.space import load as load_space
+
+ARTEFACTS = Path(__file__).parent / "artefacts"
+BUNDLED = "bundled"
+
+
+@dataclass(frozen=True)
+class Models:
+    """An encoder with its language prior and field classifier (None where none was trained for it) and the fusion."""
+
+    encoder: Encoder
+    prior: LanguageSpace | None
+    fusion: Fusion
+    fields: FieldClassifier | None
+
+
+def load_encoder(cache: Path, model: str = BUNDLED, prefix: str = "passage: ") -> Encoder:
+    """The bundled model, built under `cache` on first use, or any sentence-transformers model by name or path."""
+    if model == BUNDLED:
+        return SentenceEncoder(ensure_model(cache), name=NAME, prefix=prefix)
+    return SentenceEncoder(model, prefix=prefix)
+
+
+def load_models(cache: Path, model: str = BUNDLED, prefix: str = "passage: ") -> Models:
+    """Load the encoder and what was trained for it. Raises ModelError or ArtefactError."""
+    return with_artefacts(load_encoder(cache, model, prefix))
+
+
+def hashing_models() -> Models:
+    """No model at all, for tests and trials: hashed trigrams, no prior, no fields, the shipped fusion."""
+    return with_artefacts(HashingEncoder())
+
+
+def with_artefacts(encoder: Encoder) -> Models:
+    """Give an encoder the shipped artefacts; prior and fields were learned in one encoder's space and serve only it."""
+    prior = load_space(ARTEFACTS / "language_prior.npz")
+    fields = load_fields(ARTEFACTS / "fields.json")
+    return Models(
+        encoder=encoder,
+        prior=prior if prior.encoder == encoder.name else None,
+        fusion=load_fusion(ARTEFACTS / "fusion.json"),
+        fields=fields if fields.encoder == encoder.name else None,
+    )

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matching.listing import Listing, Side
+from matching.terms import EVERY_DIRECTION, MISSION, Direction, direction, is_chengyu, maturity_gap, veto
+
+OFFER = Listing(id="o", side=Side.OFFER, title="x")
+NEED = Listing(id="n", side=Side.NEED, title="x")
+PLACES = st.sampled_from([(None, None), ("CN", "CN-51"), ("CN", None), ("CN", "CN-11"), ("KZ", None), (None, "CN-50")])
+
+
+@pytest.mark.parametrize(
+    ("country", "region", "expected"),
+    [
+        (None, None, None),
+        ("CN", None, True),
+        ("CN", "CN-50", True),
+        ("CN", "CN-51", True),
+        ("CN", "CN-11", False),
+        ("KZ", None, False),
+        ("KZ", "KZ-AST", False),
+        (None, "CN-51", True),
+    ],
+)
+def test_chengyu_is_chongqing_and_sichuan(country: str | None, region: str | None, expected: bool | None) -> None:
+    assert is_chengyu(replace(OFFER, country=country, region=region)) is expected
+
+
+@pytest.mark.parametrize(
+    ("offer", "need", "expected"),
+    [
+        ("CN", "KZ", Direction.GO_OUT),
+        ("KZ", "CN", Direction.BRING_IN),
+        ("KZ", "TH", Direction.THIRD_COUNTRY),
+        ("CN", "CN", Direction.DOMESTIC),
+        (None, "CN", None),
+        ("CN", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_direction_follows_from_the_two_places(
+    offer: str | None, need: str | None, expected: Direction | None
+) -> None:
+    assert direction(replace(OFFER, country=offer), replace(NEED, country=need)) is expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(PLACES, PLACES)
+def test_no_pair_with_an_unknown_place_is_refused_for_its_direction(a: tuple[str, str], b: tuple[str, str]) -> None:
+    offer = replace(OFFER, country=a[0], region=a[1])
+    need = replace(NEED, country=b[0], region=b[1])
+    where = direction(offer, need)
+    assert (veto(offer, need, MISSION) is None) == (where is None or where in MISSION)
+    assert veto(offer, need, EVERY_DIRECTION) is None
+
+
+@pytest.mark.parametrize(
+    ("offer", "need", "reason"),
+    [
+        ({"country": "CN"}, {"country": "CN"}, "direction domestic"),
+        ({"organisation": "A"}, {"organisation": "A"}, "same organisation"),
+        ({"excluded_countries": ("KZ",)}, {"country": "KZ"}, "the offer excludes KZ"),
+        ({"country": "US"}, {"excluded_countries": ("US",)}, "the need excludes US"),
+        ({"modes": ("training",)}, {"modes": ("turnkey",)}, "no common transfer mode"),
+    ],
+)
+def test_what_both_sides_state_can_contradict(offer: dict[str, str], need: dict[str, str], reason: str) -> None:
+    assert reason in str(veto(replace(OFFER, **offer), replace(NEED, **need), MISSION))
+
+
+@pytest.mark.parametrize(
+    ("offer", "need"),
+    [
+        ({}, {}),
+        ({"organisation": "A"}, {}),
+        ({"organisation": "A"}, {"organisation": "B"}),
+        ({"excluded_countries": ("KZ",)}, {}),
+        ({"modes": ("training",)}, {}),
+        ({"modes": ("training", "turnkey")}, {"modes": ("turnkey",)}),
+        ({"country": "CN"}, {"country": "KZ"}),
+    ],
+)
+def test_what_one_side_leaves_open_does_not_contradict(offer: dict[str, str], need: dict[str, str]) -> None:
+    assert veto(replace(OFFER, **offer), replace(NEED, **need), MISSION) is None
+
+
+@pytest.mark.parametrize(
+    ("offer", "need", "gap"), [(None, 7, 0.0), (7, None, 0.0), (9, 7, 0.0), (7, 7, 0.0), (4, 7, 3.0), (1, 9, 8.0)]
+)
+def test_the_maturity_gap_counts_only_what_the_offer_lacks(offer: int | None, need: int | None, gap: float) -> None:
+    assert maturity_gap(replace(OFFER, trl=offer), replace(NEED, trl=need)) == gap
