@@ -1,13 +1,13 @@
 """Every error that the service raises on purpose, and their one rendering for programs (RFC 9457).
 
-    AppError
-    ├── NotFound         404   no listing of that id, no such path
-    ├── Conflict         409   another request wrote the same thing first
-    ├── TooLarge         413   a body over the limit
-    ├── Unusable         422   a file or a request that cannot be read
-    ├── NotReady         503   the model is still loading, or could not be loaded
-    ├── StorageBusy      503   the database is locked by another process
-    └── StorageFull      507   no room left, or a folder that cannot be written
+AppError
+├── NotFound         404   no listing of that id, no such path
+├── Conflict         409   another request wrote the same thing first
+├── TooLarge         413   a body over the limit
+├── Unusable         422   a file or a request that cannot be read
+├── NotReady         503   the model is still loading, or could not be loaded
+├── StorageBusy      503   the database is locked by another process
+└── StorageFull      507   no room left, or a folder that cannot be written
 """
 
 from __future__ import annotations

@@ -80,11 +80,11 @@ class Live:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
-        self._database = database
+        self.database = database
         self._lock = threading.RLock()
         self._models: Models | None = None
         self._snapshot: Snapshot | None = None
-        self._failure = ""
+        self.failure = ""
 
     def start(self) -> threading.Thread:
         """Load in the background; until that is done `search` and `matches` raise NotReady."""
@@ -135,12 +135,12 @@ class Live:
             self.load()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
-            self._failure = str(error)
+            self.failure = str(error)
 
     def _current(self) -> tuple[Models, Snapshot]:
         """The models and a snapshot of the database as it is now: rebuilt when a listing or the space has changed."""
         if self._models is None or self._snapshot is None:
-            raise NotReady(self._failure or "the model is still loading; try again in a minute")
+            raise NotReady(self.failure or "the model is still loading; try again in a minute")
         with self._lock:
             if self._snapshot.state != self._state(self._models):
                 self._snapshot = self._build(self._models)
@@ -148,11 +148,11 @@ class Live:
 
     def _state(self, models: Models) -> tuple[queries.State, int]:
         path = self._space_path(models)
-        with self._database.session() as session:
+        with self.database.session() as session:
             return queries.state(session), path.stat().st_mtime_ns if path.exists() else 0
 
     def _build(self, models: Models) -> Snapshot:
-        with self._database.session() as session:
+        with self.database.session() as session:
             rows = queries.all_listings(session)
         listings = {row.id: read_listing(row.record) for row in rows}
         embeddings = self._embeddings(list(listings.values()), models)
@@ -174,11 +174,11 @@ class Live:
         known = self._snapshot.embeddings if self._snapshot is not None else {}
         found = {key: known[key] for key in wanted if key in known}
         name = models.encoder.name
-        with self._database.session() as session:
+        with self.database.session() as session:
             found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
         missing = [key for key in wanted if key not in found]
         made = dict(zip(missing, embed([wanted[key] for key in missing], models.encoder, progress=True), strict=True))
-        with self._database.session() as session:
+        with self.database.session() as session:
             for key, embedding in made.items():
                 session.merge(EmbeddingRow(encoder=name, text_hash=key, body=embedding_to_bytes(embedding)))
         return found | made

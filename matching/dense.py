@@ -25,7 +25,7 @@ PARTS = ("vectors.faiss", "ids.json")
 
 
 class VectorIndex:
-    """Unit vectors under string ids. `encoder` and `space` say what made the vectors (`Encoder.name`, `LanguageSpace.version`)."""
+    """Unit vectors under string ids; `encoder` (`Encoder.name`) and `space` (`LanguageSpace.version`) made them."""
 
     def __init__(self, dimension: int, encoder: str, space: str) -> None:
         self.encoder = encoder
@@ -71,7 +71,7 @@ class VectorIndex:
         return len(numbers)
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
-        """The k most similar of each query, (id, inner product), best first, ties by id; fewer where the index is smaller."""
+        """The k most similar of each query as (id, inner product), best first, ties by id; fewer in a smaller index."""
         if queries.shape[1] != self.dimension:
             raise DimensionMismatch(self.dimension, queries.shape[1])
         scores, numbers = self._index.search(np.ascontiguousarray(queries, np.float32), max(1, min(k, len(self))))
@@ -117,17 +117,23 @@ def load_index(folder: Path, *, encoder: str, space: str) -> VectorIndex:
     manifest = _read_manifest(folder)
     for key, wanted in (("format", FORMAT), ("encoder", encoder), ("space", space)):
         if manifest.get(key) != wanted:
-            raise ArtefactError(f"{folder}: {key} is {manifest.get(key)!r}, {wanted!r} is needed; build the index again")
+            raise ArtefactError(
+                f"{folder}: {key} is {manifest.get(key)!r}, {wanted!r} is needed; build the index again"
+            )
     for name in PARTS:
         if not (folder / name).is_file() or _sha256(folder / name) != manifest.get("sha256", {}).get(name):
             raise ArtefactError(f"{folder / name} is missing, truncated or altered; build the index again")
     index = VectorIndex(int(manifest["dimension"]), encoder, space)
     index._index = faiss.deserialize_index(np.frombuffer((folder / "vectors.faiss").read_bytes(), np.uint8))
-    index._id = {int(number): listing_id for number, listing_id in json.loads((folder / "ids.json").read_text("utf-8")).items()}
+    index._id = {
+        int(number): listing_id for number, listing_id in json.loads((folder / "ids.json").read_text("utf-8")).items()
+    }
     index._number = {listing_id: number for number, listing_id in index._id.items()}
     index._next = max(index._id, default=-1) + 1
     if not index._index.ntotal == len(index._id) == manifest["count"] or index._index.d != manifest["dimension"]:
-        raise ArtefactError(f"{folder}: vectors, ids and manifest disagree in number or dimension; build the index again")
+        raise ArtefactError(
+            f"{folder}: vectors, ids and manifest disagree in number or dimension; build the index again"
+        )
     return index
 
 

@@ -91,7 +91,9 @@ class SentenceEncoder:
         if not texts:
             return []
         tokenizer = self._model.tokenizer
-        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=marks, truncation=False, verbose=False)["input_ids"]
+        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=marks, truncation=False, verbose=False)[
+            "input_ids"
+        ]
         return ids
 
 
@@ -109,7 +111,7 @@ class HashingEncoder:
         """One id for each word."""
         return [[_bucket(word, 1 << 20) for word in re.findall(r"\w+", text.lower())] for text in texts]
 
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Vectors:
+    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
         """Unit vectors, float32, shape (len(texts), 256)."""
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in enumerate(texts):
@@ -130,7 +132,7 @@ def has_fast_bf16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

@@ -49,7 +49,7 @@ def brier(probabilities: Vectors, outcomes: NDArray[np.bool_]) -> float:
 
 
 def calibration_error(probabilities: Vectors, outcomes: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error over bins of equal width (Naeini et al., 2015): mean |confidence − frequency|, weighted."""
+    """Expected calibration error over bins of equal width (Naeini et al., 2015): mean |confidence − frequency|."""
     which = np.minimum((probabilities * bins).astype(int), bins - 1)
     gaps = [abs(float(probabilities[which == b].sum() - outcomes[which == b].sum())) for b in range(bins)]
     return sum(gaps) / max(1, len(probabilities))

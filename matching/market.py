@@ -62,7 +62,9 @@ class Pairing:
 class Stand:
     """One side of the market in the language space; everything is aligned by position."""
 
-    def __init__(self, listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models) -> None:
+    def __init__(
+        self, listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models
+    ) -> None:
         self.listings = tuple(listings)
         self.languages = np.array([one.language for one in embeddings], dtype=np.str_)
         self.tokens = [one.tokens for one in embeddings]
@@ -71,7 +73,9 @@ class Stand:
         self.has_title = np.linalg.norm(titles, axis=1) > 0
         self.titles = space.apply(titles, self.languages.tolist()) * self.has_title[:, None]
         self.passages = [one.passages for one in embeddings]
-        self.passage_vectors = [space.apply(one.passage_vectors, [one.language] * len(one.passages)) for one in embeddings]
+        self.passage_vectors = [
+            space.apply(one.passage_vectors, [one.language] * len(one.passages)) for one in embeddings
+        ]
         self.fields = self._fields(models)
 
     def __len__(self) -> int:
@@ -177,7 +181,7 @@ Chosen = tuple[Stand, Positions, Vectors, Vectors]  # a side, positions in it, i
 
 
 def features_of(offers: Chosen, needs: Chosen, lexical: tuple[Vectors, Vectors]) -> NDArray[np.float64]:
-    """Features of pairs, shape (pairs, len(FEATURES)), in the order of `FEATURES`; `lexical` within and across languages."""
+    """Features of pairs, shape (pairs, len(FEATURES)); `lexical` within and across languages, shape (pairs,) each."""
     (left, o, around_o, title_o), (right, n, around_n, title_n) = offers, needs
     similar = np.einsum("ij,ij->i", left.vectors[o], right.vectors[n])
     titles = np.einsum("ij,ij->i", left.titles[o], right.titles[n])
@@ -191,7 +195,9 @@ def features_of(offers: Chosen, needs: Chosen, lexical: tuple[Vectors, Vectors])
         "shared_marks": lexical[1],
         "same_language": (left.languages[o] == right.languages[n]).astype(float),
         "field_agreement": (agreed - 0.5) * known,
-        "maturity_gap": np.array([maturity_gap(left.listings[i], right.listings[j]) for i, j in zip(o, n, strict=True)]),
+        "maturity_gap": np.array(
+            [maturity_gap(left.listings[i], right.listings[j]) for i, j in zip(o, n, strict=True)]
+        ),
     }
     return np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1)
 

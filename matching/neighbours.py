@@ -14,7 +14,7 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each row of one side: `positions` on the other side, int64, and `scores`, float32, both (rows, k), best first.
+    """For each row of one side: `positions` on the other side, int64, and `scores`, both (rows, k), best first.
 
     Where the other side has fewer than k rows, k is that number.
     """
@@ -57,7 +57,9 @@ def _top(scores: Vectors, positions: NDArray[np.int64], k: int) -> Nearest:
     order = np.lexsort((chosen, -np.take_along_axis(scores, chosen, axis=1)), axis=1)
     chosen = np.take_along_axis(chosen, order, axis=1)
     spread = np.broadcast_to(positions, scores.shape)
-    return Nearest(np.take_along_axis(spread, chosen, axis=1).astype(np.int64), np.take_along_axis(scores, chosen, axis=1))
+    return Nearest(
+        np.take_along_axis(spread, chosen, axis=1).astype(np.int64), np.take_along_axis(scores, chosen, axis=1)
+    )
 
 
 def _chosen(scores: Vectors, k: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def match(
     Raises InvalidListing when two listings share an id.
     """
     ordered = sorted(listings, key=lambda one: one.id)
-    for one, following in zip(ordered, ordered[1:], strict=False):
+    for one, following in pairwise(ordered):
         if one.id == following.id:
             raise InvalidListing("id", f"{one.id!r} comes twice; every listing needs its own")
     return match_embedded(ordered, embed(ordered, models.encoder, progress=progress), models, options)
@@ -125,7 +126,9 @@ def _take(found: Candidates, allowed: NDArray[np.bool_]) -> Candidates:
     )
 
 
-def _ranks(groups: NDArray[np.int64], others: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+def _ranks(
+    groups: NDArray[np.int64], others: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Rank of each pair within its group by descending probability, ties by the other's position; from 1."""
     ranks = np.zeros(len(groups), np.int64)
     order = np.lexsort((others, -probabilities, groups))

@@ -16,8 +16,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matching.encoder import Vectors, unit
 from matching.errors import ArtefactError, DimensionMismatch
@@ -51,7 +53,12 @@ class LanguageSpace:
 
 
 def fit(
-    vectors: Vectors, languages: Sequence[str], encoder: str, prior: LanguageSpace | None = None, *, strength: float = SHRINKAGE
+    vectors: Vectors,
+    languages: Sequence[str],
+    encoder: str,
+    prior: LanguageSpace | None = None,
+    *,
+    strength: float = SHRINKAGE,
 ) -> LanguageSpace:
     """Estimate the means from a corpus, each shrunk by `strength` texts towards the prior.
 
@@ -73,7 +80,11 @@ def fit(
 
 
 def _centre(
-    vectors: Vectors, groups: Mapping[str, list[int]], offsets: Mapping[str, Vectors], prior: LanguageSpace | None, strength: float
+    vectors: Vectors,
+    groups: Mapping[str, list[int]],
+    offsets: Mapping[str, Vectors],
+    prior: LanguageSpace | None,
+    strength: float,
 ) -> Vectors:
     """Where language-free text of this corpus lies: its mean with the languages' known offsets taken off."""
     if not len(vectors):
@@ -89,7 +100,7 @@ def _shrunk(total: Vectors, count: int, expected: Vectors, strength: float) -> V
     return _float((total + strength * expected) / (count + strength))
 
 
-def _float(values: Vectors) -> Vectors:
+def _float(values: NDArray[Any]) -> Vectors:
     return np.asarray(values, dtype=np.float32)
 
 

@@ -25,7 +25,7 @@ EVERY_DIRECTION = frozenset(Direction)
 
 
 def is_chengyu(listing: Listing) -> bool | None:
-    """Whether a listing comes from Chongqing or Sichuan; China without a region counts as ours, no country is unknown."""
+    """Whether it comes from Chongqing or Sichuan; China without a region counts as ours, no country is unknown."""
     if listing.region is not None:
         return listing.region in CHENGYU
     return None if listing.country is None else listing.country == HOME

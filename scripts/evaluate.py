@@ -17,7 +17,18 @@ from pathlib import Path
 import numpy as np
 from corpora import ROOT, as_listing, benchmark, embed_cached, read_jsonl, read_qrels
 
-from matching import FIELDS, Listing, Matching, MatchOptions, Models, Side, evaluation, load_models, match_embedded, run_of
+from matching import (
+    FIELDS,
+    Listing,
+    Matching,
+    MatchOptions,
+    Models,
+    Side,
+    evaluation,
+    load_models,
+    match_embedded,
+    run_of,
+)
 from matching.encoder import unit
 from matching.pipeline import plain_run
 from matching.space import fit
@@ -25,7 +36,7 @@ from matching.space import fit
 RANK_ALL = MatchOptions(top=100, rank_all=True)
 Qrels = dict[str, dict[str, int]]
 FIELD_NAMES = {
-    "digital_intelligence": "Digital intelligence: computing, electronics, communications, artificial intelligence 数智科技",
+    "digital_intelligence": "Digital intelligence: computing, electronics, communications, AI 数智科技",
     "aerospace": "Aerospace: aircraft, satellites, space, aviation 航空航天",
     "advanced_materials": "Advanced materials: metals, ceramics, polymers, composites 先进材料",
     "clean_energy": "Clean energy: power, solar, wind, nuclear, hydrogen, batteries 清洁能源",
@@ -93,7 +104,9 @@ def our_benchmark(models: Models) -> tuple[list[str], list[str]]:
         for need, grades in qrels.items()
         if all(languages[offer] != languages[need] for offer, grade in grades.items() if grade > 1)
     }
-    rows = compare("held-back half", listings, qrels, models) + compare("its cross-lingual needs", listings, crossing, models)
+    rows = compare("held-back half", listings, qrels, models) + compare(
+        "its cross-lingual needs", listings, crossing, models
+    )
     return rows, calibration(rank(listings, models), qrels, languages)
 
 

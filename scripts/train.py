@@ -32,9 +32,7 @@ RELEVANT = 2  # a grade from which a manager would introduce the two
 def train_prior(encoder: Encoder) -> LanguageSpace:
     """Means of parallel passages: as the content is the same in every language, what differs is the language."""
     records = read_jsonl(DATA / "parallel" / "passages.jsonl")
-    listings = [
-        as_listing({"id": f"{r['group']}-{r['language']}", "text": r["text"]}, Side.OFFER) for r in records
-    ]
+    listings = [as_listing({"id": f"{r['group']}-{r['language']}", "text": r["text"]}, Side.OFFER) for r in records]
     vectors = np.stack([one.vector for one in embed_cached(listings, encoder)])
     groups: dict[str, list[int]] = defaultdict(list)
     for row, record in enumerate(records):
@@ -50,7 +48,9 @@ def train_fields(encoder: Encoder, prior: LanguageSpace) -> FieldClassifier:
         for number, r in enumerate(read_jsonl(DATA / "fields" / "passages.jsonl"))
     ]
     records += read_jsonl(DATA / "training" / "listings.jsonl")
-    records += read_jsonl(DATA / "benchmark" / "train-offers.jsonl") + read_jsonl(DATA / "benchmark" / "train-needs.jsonl")
+    records += read_jsonl(DATA / "benchmark" / "train-offers.jsonl") + read_jsonl(
+        DATA / "benchmark" / "train-needs.jsonl"
+    )
     embeddings = embed_cached([as_listing(record, Side.OFFER) for record in records], encoder)
     vectors = np.stack([one.vector for one in embeddings])
     languages = [one.language for one in embeddings]

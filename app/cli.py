@@ -1,0 +1,213 @@
+"""The command line: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.db import Database
+from app.errors import AppError, StorageFull, Unusable
+from app.evaluate import Measures, evaluate_files
+from app.files import LineProblem, ListingFile, read_listing_file
+from app.listings import import_listings
+from app.search import Found, Live, read_models
+from app.settings import Settings
+from matching import Matching, MatchingError, MatchOptions, Side, match
+from matching.files import write_atomically
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, help=(__doc__ or "").split(":")[0] + " of Dukou.")
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+ModelOption = Annotated[str | None, typer.Option("--model", help="bundled, hashing, a folder or a model's name")]
+SideOption = Annotated[Side, typer.Option(help="what is looked for")]
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """One red line and exit status 2 for every foreseen error."""
+    try:
+        yield
+    except (AppError, MatchingError) as error:
+        err.print(f"[red]{escape(str(error))}[/red]")
+        raise typer.Exit(2) from error
+
+
+@main.command("match")
+def match_file(
+    listings: Annotated[Path, typer.Argument(metavar="LISTINGS.jsonl")],
+    output: Annotated[Path | None, typer.Option(help="pairings; without it they go to stdout")] = None,
+    dropped: Annotated[Path | None, typer.Option(help="pairs left out, each with its reason")] = None,
+    top: Annotated[int, typer.Option(min=1, help="how deep each listing's list goes")] = 50,
+    min_probability: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
+    rank_all: Annotated[bool, typer.Option("--rank-all", help="no threshold, every direction")] = False,
+    model: ModelOption = None,
+) -> None:
+    """Pair the offers and needs of a file. Exit status: 0 all good, 1 some lines bad, 2 nothing usable."""
+    with reported():
+        file = read_listing_file(listings)
+        _report(listings, [*file.problems, *file.warnings])
+        _need_both_sides(listings, file)
+        models = read_models(_settings(model))
+        matching = match(file.listings, models, MatchOptions(top, min_probability, rank_all), progress=True)
+        if dropped is not None:
+            _write(dropped, _lines([asdict(one) for one in matching.dropped]))
+        body = _lines([pairing.to_record() for pairing in matching.pairings])
+        if output is not None:
+            _write(output, body)
+        else:
+            typer.echo(body, nl=False)
+        _summary(file, matching)
+    raise typer.Exit(1 if file.problems else 0)
+
+
+@main.command()
+def evaluate(
+    needs: Annotated[Path, typer.Option(help="JSONL of needs")],
+    offers: Annotated[Path, typer.Option(help="JSONL of offers")],
+    qrels: Annotated[Path, typer.Option(help="TSV: query-id, corpus-id, score")],
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    model: ModelOption = None,
+) -> None:
+    """Measure the ranking of offers for needs against judgments, beside plain cosine."""
+    with reported():
+        found = evaluate_files(needs, offers, qrels, read_models(_settings(model)))
+    _report(needs, found.need_problems)
+    _report(offers, found.offer_problems)
+    if as_json:
+        typer.echo(json.dumps({name: asdict(values) for name, values in found.rankings.items()}, indent=1))
+    else:
+        Console().print(_measures_table(found.rankings))
+    raise typer.Exit(1 if found.need_problems or found.offer_problems else 0)
+
+
+@main.command()
+def search(text: str, side: SideOption = Side.OFFER, limit: Annotated[int, typer.Option(min=1, max=50)] = 10) -> None:
+    """Search the database by a free text in any language."""
+    with reported(), _live() as live:
+        live.load()
+        results = live.search(text, side, limit)
+    table = Table("", "probability", "id", "title", "country", "language")
+    for place, found in enumerate(results.items, 1):
+        table.add_row(*_row(place, found))
+    Console().print(table)
+    if not any(found.pairing.probability >= results.threshold for found in results.items):
+        err.print("No good match: figures, the stage, names of materials and processes make a text easier to find.")
+
+
+@main.command("import")
+def import_file(file: Path) -> None:
+    """Bring a JSONL file into the database. Exit status: 0 all good, 1 some lines bad, 2 nothing usable."""
+    with reported(), _live() as live:
+        done = import_listings(live.database, file)
+        _report(file, [*done.problems, *done.warnings])
+        if done.new or done.changed:
+            live.load()
+    err.print(f"{done.new} new, {done.changed} changed, {done.unchanged} unchanged, {len(done.problems)} left out")
+    if not done.new + done.changed + done.unchanged:
+        raise typer.Exit(2)
+    raise typer.Exit(1 if done.problems else 0)
+
+
+@main.command()
+def prepare(model: ModelOption = None) -> None:
+    """Build the model under the home folder and load it once, so that later starts are quick."""
+    settings = _settings(model)
+    with reported():
+        models = read_models(settings)
+    err.print(f"{models.encoder.name}: ready, {models.encoder.dimension} dimensions; kept in {settings.cache}")
+
+
+@main.command()
+def refit() -> None:
+    """Fit the language space anew to all listings of the database."""
+    with reported(), _live() as live:
+        live.load()
+        space = live.refit()
+    err.print(
+        "there are no listings" if space is None else f"language space {space.version}: {len(space.means)} languages"
+    )
+
+
+@main.command()
+def serve() -> None:
+    """Serve the page and the API at DUKOU_HOST and DUKOU_PORT."""
+    import uvicorn
+
+    from app.main import create_app
+
+    settings = Settings()
+    with reported():
+        Database(settings.url).close()
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+
+
+@contextmanager
+def _live() -> Iterator[Live]:
+    settings = Settings()
+    database = Database(settings.url)
+    try:
+        yield Live(settings, database)
+    finally:
+        database.close()
+
+
+def _settings(model: str | None) -> Settings:
+    return Settings() if model is None else Settings(model=model)
+
+
+def _report(path: Path, problems: Sequence[LineProblem]) -> None:
+    for one in problems:
+        err.print(escape(f"{path}:{one}"))
+
+
+def _need_both_sides(path: Path, file: ListingFile) -> None:
+    present = {listing.side for listing in file.listings}
+    for side in Side:
+        if side not in present:
+            raise Unusable(f"{path} holds no {side} that can be read: there is nothing to pair")
+
+
+def _lines(records: Sequence[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+
+
+def _write(path: Path, body: bytes) -> None:
+    try:
+        write_atomically(path, body)
+    except OSError as error:
+        raise StorageFull(f"cannot write {path}: {error.strerror}") from error
+
+
+def _summary(file: ListingFile, matching: Matching) -> None:
+    sides = Counter(listing.side for listing in file.listings)
+    table = Table("", "number", show_header=False)
+    table.add_row("listings", f"{len(file.listings)} ({sides[Side.OFFER]} offers, {sides[Side.NEED]} needs)")
+    table.add_row("lines left out", str(len(file.problems)))
+    table.add_row("pairings", str(len(matching.pairings)))
+    for reason, count in Counter(one.reason for one in matching.dropped).most_common():
+        table.add_row(f"dropped: {escape(reason)}", str(count))
+    table.add_row("listings without a good match", str(len(matching.unmatched)))
+    err.print(table)
+
+
+def _row(place: int, found: Found) -> tuple[str, ...]:
+    listing = found.listing
+    percent = f"{found.pairing.probability:.0%}"
+    return str(place), percent, escape(listing.id), escape(listing.title), listing.country or "?", found.language
+
+
+def _measures_table(rankings: dict[str, Measures]) -> Table:
+    table = Table("", *rankings)
+    for name in Measures.__dataclass_fields__:
+        table.add_row(name.replace("_", " "), *(f"{getattr(values, name):.3f}" for values in rankings.values()))
+    return table

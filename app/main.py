@@ -1,0 +1,128 @@
+"""The web application, put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import api, web
+from app.db import Database
+from app.errors import AppError, FieldError, TooLarge, problem
+from app.search import Live
+from app.settings import Settings
+from matching import InvalidListing
+
+log = logging.getLogger(__name__)
+
+LIMIT = 1_000_000  # bytes of a request's body
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service over one database. The model is loaded in the background once it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = await run_in_threadpool(Database, settings.url)
+        app.state.database = database
+        app.state.live = Live(settings, database)
+        app.state.loading = app.state.live.start()
+        yield
+        database.close()
+
+    app = FastAPI(title="Dukou", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit)
+    app.include_router(api.router)
+    app.include_router(api.health)
+    app.include_router(web.router)
+    app.add_exception_handler(AppError, _on_app_error)
+    app.add_exception_handler(InvalidListing, _on_invalid_listing)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_defect)
+    return app
+
+
+class BodyLimit:
+    """Reads a request's body before the application does and refuses one over the limit, announced or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = bytearray()
+        message: Message = {"more_body": True}
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if len(body) > LIMIT:
+                await _too_large(scope, receive, send)
+                return
+        pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
+        await self.app(scope, replay, send)
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(TooLarge.status, TooLarge.title, f"a body holds at most {LIMIT:,} bytes")
+    await response(scope, receive, send)
+
+
+def _rendered(request: Request, status: int, title: str, detail: str, errors: list[FieldError]) -> Response:
+    """problem+json for programs, a page for browsers."""
+    if request.url.path.startswith(("/api/", "/health/")):
+        return problem(status, title, detail, errors)
+    return web.error_page(request, status, detail)
+
+
+async def _on_app_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return _rendered(request, error.status, error.title, error.detail, list(error.errors))
+
+
+async def _on_invalid_listing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidListing)
+    return _rendered(request, 422, "Invalid input", str(error), [FieldError(error.field, error.fix)])
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [_field_error(item["loc"], item["type"], item["msg"]) for item in error.errors()]
+    return _rendered(request, 422, "Invalid input", f"{errors[0].field}: {errors[0].fix}", errors)
+
+
+def _field_error(place: tuple[str | int, ...], kind: str, message: str) -> FieldError:
+    """A validator's message for one place, such as ("body", "keywords", 0)."""
+    if kind == "json_invalid":
+        return FieldError("body", "is not JSON; send one JSON object")
+    fix = "is no field here; see /openapi.json" if kind == "extra_forbidden" else message
+    return FieldError(".".join(str(part) for part in place[1:]) or "body", fix)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    titles = {404: "Not found", 405: "Method not allowed"}
+    response = _rendered(request, error.status_code, titles.get(error.status_code, "Error"), str(error.detail), [])
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_defect(request: Request, error: Exception) -> Response:
+    """Says nothing of the inside; the log has it."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _rendered(request, 500, "Internal error", "this is a defect of the service; it has been logged", [])
