@@ -17,7 +17,7 @@ ENGLISH = {
     "weak_hint": "These did not reach the level at which we would introduce two parties.",
     "none_title": "No good match",
     "none": "Nothing here answers this text well enough to introduce you. It is easier to find when it says:",
-    "tips": "figures with units: throughput, temperature, purity, size, cost|the stage: laboratory, pilot, in production "
+    "tips": "figures with units: throughput, temperature, purity, size, cost|the stage: laboratory, pilot, production "
     "(TRL)|names of processes, materials, organisms, standards or models|what is used today, and what is wrong with it",
     "empty": "There are no listings here yet.",
     "loading_title": "One moment",

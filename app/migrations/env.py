@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from app import tables
+from app.tables import EmbeddingRow
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=tables.SQLModel.metadata,
+    target_metadata=EmbeddingRow.metadata,
     render_as_batch=True,
 )
 with context.begin_transaction():

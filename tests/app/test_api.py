@@ -1,0 +1,225 @@
+import json
+import os
+import threading
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app import search
+from app.main import LIMIT, create_app
+from app.settings import Settings
+from tests.app.conftest import NEED, OFFER, problem
+
+
+def test_a_listing_is_posted_and_read_again(client: TestClient) -> None:
+    posted = client.post("/api/v1/listings", json=OFFER)
+    assert posted.status_code == 201
+    assert client.get("/api/v1/listings/o1").json() == posted.json()
+    assert posted.json()["title"] == OFFER["title"]
+
+
+def test_posting_an_id_again_updates_it(client: TestClient) -> None:
+    first = client.post("/api/v1/listings", json=OFFER).json()
+    again = client.post("/api/v1/listings", json=OFFER | {"title": "Another title"})
+    assert again.status_code == 200
+    assert again.json()["title"] == "Another title"
+    assert again.json()["created_at"] == first["created_at"]
+    assert again.json()["updated_at"] > first["updated_at"]
+
+
+def test_an_id_is_made_where_none_is_given(client: TestClient) -> None:
+    body = {key: value for key, value in OFFER.items() if key != "id"}
+    made = client.post("/api/v1/listings", json=body).json()["id"]
+    assert client.get(f"/api/v1/listings/{made}").status_code == 200
+
+
+def test_an_id_may_hold_slashes_and_any_script(client: TestClient) -> None:
+    client.post("/api/v1/listings", json=OFFER | {"id": "地/方 1"})
+    assert client.get("/api/v1/listings/地%2F方%201").json()["id"] == "地/方 1"
+    assert client.get("/api/v1/listings/地%2F方%201/matches").status_code == 200
+
+
+def test_pages_of_listings_hold_each_listing_once(filled: TestClient) -> None:
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = filled.get("/api/v1/listings", params={"limit": 2, "cursor": cursor}).json()
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen == ["n1", "n2", "o1", "o2", "o3"]
+
+
+def test_a_search_finds_the_offer_that_answers(filled: TestClient) -> None:
+    found = filled.post("/api/v1/search", json={"text": "ceramic elbows for ore slurry pipelines"}).json()
+    assert 0.0 < found["threshold"] < 1.0
+    assert found["items"][0]["id"] == "o1"
+    keys = {"id", "side", "title", "text", "language", "country", "probability", "parts", "evidence", "direction"}
+    assert set(found["items"][0]) == keys
+    probabilities = [item["probability"] for item in found["items"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_a_search_for_needs_gives_needs(filled: TestClient) -> None:
+    found = filled.post("/api/v1/search", json={"text": "solar pumps", "side": "need", "limit": 1}).json()
+    assert [item["side"] for item in found["items"]] == ["need"]
+
+
+def test_matches_name_the_other_side_and_the_direction(filled: TestClient) -> None:
+    best = filled.get("/api/v1/listings/n1/matches").json()["items"][0]
+    assert (best["id"], best["direction"]) == ("o1", "go-out")
+    best = filled.get("/api/v1/listings/o1/matches", params={"limit": 1}).json()["items"]
+    assert [item["id"] for item in best] == ["n1"]
+
+
+def test_a_changed_listing_is_found_by_its_new_text(filled: TestClient) -> None:
+    query = {"text": "graphene battery electrodes", "limit": 1}
+    filled.post("/api/v1/search", json=query)
+    filled.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
+    assert filled.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+
+
+def test_only_changed_text_is_embedded(filled: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.post("/api/v1/search", json={"text": "pumps"})
+    embedded: list[str] = []
+    real = search.embed
+
+    def spy(listings, encoder, **options):  # type: ignore[no-untyped-def]
+        embedded.extend(listing.id for listing in listings)
+        return real(listings, encoder, **options)
+
+    monkeypatch.setattr(search, "embed", spy)
+    filled.post("/api/v1/listings", json=NEED | {"title": "New title"})
+    filled.post("/api/v1/search", json={"text": "pumps"})
+    assert embedded == ["n1", "query"]
+
+
+def test_an_empty_database_answers_with_nothing(client: TestClient) -> None:
+    assert client.post("/api/v1/search", json={"text": "anything"}).json()["items"] == []
+
+
+def test_many_threads_post_and_search_at_once(filled: TestClient) -> None:
+    statuses: list[int] = []
+
+    def work(number: int) -> None:
+        record = NEED | {"id": f"t{number}", "title": f"Pump number {number}"}
+        statuses.append(filled.post("/api/v1/listings", json=record).status_code)
+        statuses.append(filled.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(set(statuses)) == [200, 201]
+
+
+def test_an_unknown_listing_is_404(client: TestClient) -> None:
+    problem(client.get("/api/v1/listings/none"), 404)
+    problem(client.get("/api/v1/listings/none/matches"), 404)
+    problem(client.get("/api/v1/nothing"), 404)
+
+
+def test_a_wrong_method_is_405(client: TestClient) -> None:
+    response = client.delete("/api/v1/search")
+    problem(response, 405)
+    assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_over_the_limit_is_413(client: TestClient, announced: bool) -> None:
+    body = b'{"text": "' + b"x" * LIMIT + b'"}'
+    content = body if announced else iter([body[:1000], body[1000:]])
+    problem(client.post("/api/v1/search", content=content), 413)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"side": "both"}, "side"),
+        ({"trl": 12}, "trl"),
+        ({"trl": "nine"}, "trl"),
+        ({"country": "Kazakhstan"}, "country"),
+        ({"colour": "red"}, "colour"),
+        ({"keywords": "one"}, "keywords"),
+        ({"keywords": [1]}, "keywords.0"),
+        ({"id": ""}, "id"),
+        ({"title": "", "description": "…"}, "description"),
+        ({"description": "x" * 50_001}, "description"),
+        ({"title": None}, "title"),
+    ],
+)
+def test_an_invalid_listing_is_422_and_names_the_field(
+    client: TestClient, change: dict[str, object], field: str
+) -> None:
+    body = problem(client.post("/api/v1/listings", json=OFFER | change), 422)
+    assert body["errors"][0]["field"] == field
+    assert body["errors"][0]["fix"]
+    assert client.get("/api/v1/listings").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"text": " "}, "text"),
+        ({"text": "pump", "limit": 51}, "limit"),
+        ({"text": "pump", "side": "all"}, "side"),
+        ({"text": "pump", "language": "not a tag"}, "language"),
+        ({}, "text"),
+        ({"text": "pump", "page": 2}, "page"),
+    ],
+)
+def test_an_invalid_search_is_422_and_names_the_field(client: TestClient, body: dict[str, object], field: str) -> None:
+    assert problem(client.post("/api/v1/search", json=body), 422)["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize("content", [b'{"text": ', b"[1]", b'"text"', b"", b"\xff\xfe"])
+def test_a_body_that_is_no_object_is_a_problem_not_a_defect(client: TestClient, content: bytes) -> None:
+    response = client.post("/api/v1/search", content=content, headers={"content-type": "application/json"})
+    assert response.status_code in (400, 422)
+    problem(response, response.status_code)
+
+
+def test_half_a_surrogate_pair_is_refused(client: TestClient) -> None:
+    for field in ("id", "title"):
+        content = json.dumps(OFFER | {field: "a\ud800"}).encode()
+        response = client.post("/api/v1/listings", content=content, headers={"content-type": "application/json"})
+        problem(response, 422)
+
+
+def test_a_defect_is_500_and_says_nothing_of_the_inside(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret path")
+
+    monkeypatch.setattr("app.queries.listings_after", fail)
+    assert "secret" not in problem(client.get("/api/v1/listings"), 500)["detail"]
+
+
+def test_health_answers(client: TestClient) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    assert client.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_until_the_model_is_loaded_posting_works_and_searching_waits(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    real = search.hashing_models
+    monkeypatch.setattr(search, "hashing_models", lambda: (gate.wait(20), real())[1])
+    app = create_app(settings)
+    with TestClient(app) as client:
+        assert client.get("/health/live").status_code == 200
+        problem(client.get("/health/ready"), 503)
+        assert client.post("/api/v1/listings", json=OFFER).status_code == 201
+        assert client.post("/api/v1/search", json={"text": "elbows"}).headers["retry-after"]
+        assert client.get("/", params={"q": "elbows"}).status_code == 503
+        gate.set()
+        app.state.loading.join()
+        assert client.get("/health/ready").status_code == 200
+        assert client.post("/api/v1/search", json={"text": "elbows"}).json()["items"][0]["id"] == "o1"
+
+
+def test_a_model_that_cannot_be_loaded_is_said(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"model": os.devnull}))
+    with TestClient(app) as client:
+        app.state.loading.join()
+        assert "cannot load the model" in problem(client.get("/health/ready"), 503)["detail"]

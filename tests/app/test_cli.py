@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import main
+from tests.app.conftest import NEED, OFFER, OTHERS
+from tests.app.test_files import BAD, written
+
+KEYS = ["offer", "need", "rank_for_need", "rank_for_offer", "probability", "parts", "evidence", "direction"]
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> CliRunner:
+    return CliRunner(env={"DUKOU_HOME": str(tmp_path / "home"), "DUKOU_MODEL": "hashing"})
+
+
+def lines(path: Path, records: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    return path
+
+
+def test_match_writes_pairings_and_what_was_dropped(runner: CliRunner, tmp_path: Path) -> None:
+    file = lines(tmp_path / "in.jsonl", [OFFER, NEED, *OTHERS, NEED | {"id": "n3", "country": "CN"}])
+    output, dropped = tmp_path / "out.jsonl", tmp_path / "dropped.jsonl"
+    options = ["--output", str(output), "--dropped", str(dropped), "--min-probability", "0"]
+    result = runner.invoke(main, ["match", str(file), *options])
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    pairings = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert all(list(pairing) == KEYS for pairing in pairings)
+    first = {(one["offer"], one["need"]): one["rank_for_need"] for one in pairings}
+    assert first["o1", "n1"] == 1
+    assert {"offer": "o1", "need": "n3", "reason": "direction domestic is not asked for"} in [
+        json.loads(line) for line in dropped.read_text("utf-8").splitlines()
+    ]
+
+
+def test_match_reports_bad_lines_and_goes_on(runner: CliRunner, tmp_path: Path) -> None:
+    file = written(tmp_path / "in.jsonl")
+    result = runner.invoke(main, ["match", str(file), "--rank-all"])
+    assert result.exit_code == 1
+    assert all(set(json.loads(line)) == set(KEYS) for line in result.stdout.splitlines())
+    assert f"{file}:6: line: is not UTF-8" in result.stderr
+    assert f"{file}:10: side: " in result.stderr
+    assert result.stderr.count(f"{file}:") == len(BAD) + 1
+
+
+@pytest.mark.parametrize("content", ["", "nonsense\n", json.dumps(OFFER) + "\n"])
+def test_match_without_anything_to_pair_ends_with_2(runner: CliRunner, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text(content, "utf-8")
+    assert runner.invoke(main, ["match", str(file)]).exit_code == 2
+
+
+def test_foreseen_errors_are_one_line_and_2(runner: CliRunner, tmp_path: Path) -> None:
+    file = lines(tmp_path / "in.jsonl", [OFFER, NEED])
+    for arguments in (
+        ["match", str(tmp_path / "none")],
+        ["match", str(file), "--output", str(tmp_path / "no" / "folder")],
+        ["prepare", "--model", "/dev/null"],
+        ["import", str(tmp_path / "none")],
+    ):
+        result = runner.invoke(main, arguments)
+        assert result.exit_code == 2, arguments
+        assert "Traceback" not in result.output
+
+
+def test_import_search_and_refit_work_together(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(main, ["import", str(written(tmp_path / "in.jsonl"))])
+    assert (result.exit_code, "6 new, 0 changed" in result.stderr) == (1, True)
+    assert "o1" in runner.invoke(main, ["search", "ceramic elbows for ore slurry"]).stdout
+    assert runner.invoke(main, ["search", "…"]).exit_code == 2
+    refitted = runner.invoke(main, ["refit"])
+    assert (refitted.exit_code, "language space" in refitted.stderr) == (0, True)
+    assert len(list((tmp_path / "home").glob("space-*.npz"))) == 1
+    assert "o1" in runner.invoke(main, ["search", "ceramic elbows for ore slurry"]).stdout
+
+
+def test_refit_of_an_empty_database_says_so(runner: CliRunner) -> None:
+    assert "no listings" in runner.invoke(main, ["refit"]).stderr
+
+
+def test_prepare_loads_the_model(runner: CliRunner) -> None:
+    result = runner.invoke(main, ["prepare"])
+    assert (result.exit_code, "hashing-256" in result.stderr) == (0, True)
+
+
+def test_evaluate_measures_both_rankings(runner: CliRunner, tmp_path: Path) -> None:
+    bare = [{key: value for key, value in one.items() if key != "side"} for one in (NEED, OTHERS[2])]
+    needs = lines(tmp_path / "needs.jsonl", bare)
+    offers = lines(tmp_path / "offers.jsonl", [OFFER, *OTHERS[:2]])
+    qrels = tmp_path / "qrels.tsv"
+    qrels.write_text("query-id\tcorpus-id\tscore\nn1\to1\t2\n", "utf-8")
+    arguments = ["evaluate", "--needs", str(needs), "--offers", str(offers), "--qrels", str(qrels)]
+    found = json.loads(runner.invoke(main, [*arguments, "--json"]).stdout)
+    assert found["dukou"]["ndcg_at_10"] == found["plain cosine"]["ndcg_at_10"] == 1.0
+    assert "recall at 50" in runner.invoke(main, arguments).stdout
+    qrels.write_text("n1 o1 2\n", "utf-8")
+    assert runner.invoke(main, arguments).exit_code == 2

@@ -1,0 +1,85 @@
+import html
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app import words
+
+QUERY = "ceramic elbows for ore slurry pipelines"
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert set(words.CHINESE) == set(words.ENGLISH)
+    assert words.CHINESE["tips"].count("|") == words.ENGLISH["tips"].count("|")
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "language"),
+    [
+        ("zh", "en", "zh"),
+        ("zh-CN", "", "zh"),
+        ("", "fr, zh-CN;q=0.8, en;q=0.5", "zh"),
+        ("", "zh;q=0.1, en", "en"),
+        ("xx", "", "en"),
+        ("", "en;q=nonsense, zh", "zh"),
+    ],
+)
+def test_the_language_of_the_page(asked: str, accepted: str, language: str) -> None:
+    assert words.choose(asked, accepted) == language
+
+
+def test_the_page_speaks_chinese_and_english(client: TestClient) -> None:
+    assert '<html lang="zh-CN">' in client.get("/", params={"lang": "zh"}).text
+    assert "技术供需" in client.get("/", headers={"accept-language": "zh-CN"}).text
+    assert '<html lang="en">' in client.get("/").text
+
+
+def test_results_show_evidence_in_its_own_language(filled: TestClient) -> None:
+    page = filled.get("/", params={"q": QUERY}).text
+    assert "耐磨陶瓷弯头" in page
+    assert re.search(r"\d+ %</strong>", page)
+    assert page.count("The offer says") == page.count("The need says") >= 1
+    assert re.search(r'<blockquote dir="auto" lang="[a-z]{2,3}">', page)
+
+
+def test_a_text_from_right_to_left_is_marked(filled: TestClient) -> None:
+    page = filled.get("/", params={"q": "مضخات مياه شمسية لري الحقول", "lang": "zh"}).text
+    assert '<h3 dir="auto" lang="ar">مضخات مياه شمسية</h3>' in page
+
+
+def test_no_good_match_says_what_would_help(filled: TestClient) -> None:
+    page = filled.get("/", params={"q": "zzz qqq"}).text
+    assert "No good match" in page
+    assert "figures with units" in page
+
+
+def test_what_a_person_types_is_shown_as_text(filled: TestClient) -> None:
+    nasty = '</textarea><script>alert("1")</script> pump'
+    response = filled.get("/", params={"q": nasty})
+    assert "<script>" not in response.text
+    assert html.escape(nasty, quote=False).split(" pump")[0][:20] in response.text
+    assert "script-src" not in response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("params", [{"q": "…"}, {"q": "x" * 60_000}])
+def test_a_text_that_cannot_be_searched_gets_a_page(filled: TestClient, params: dict[str, str]) -> None:
+    response = filled.get("/", params=params)
+    assert response.status_code == 422
+    assert "This text cannot be searched" in response.text
+
+
+def test_a_wrong_side_falls_back_to_offers(filled: TestClient) -> None:
+    assert filled.get("/", params={"q": QUERY, "side": "sideways"}).status_code == 200
+
+
+def test_nothing_comes_from_elsewhere(filled: TestClient) -> None:
+    page = filled.get("/", params={"q": QUERY}).text
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
+    assert filled.get("/style.css").headers["content-type"].startswith("text/css")
+
+
+def test_a_missing_page_is_a_page(client: TestClient) -> None:
+    response = client.get("/nothing", params={"lang": "zh"})
+    assert response.status_code == 404
+    assert "没有这个页面" in response.text
