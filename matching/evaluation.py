@@ -63,6 +63,8 @@ def largest_share(run: Run, k: int = 10) -> float:
 
 def occurrence_skew(run: Run, documents: Sequence[str], k: int = 10) -> float:
     """Skewness of the k-occurrence over all documents (Radovanović et al., 2010): 0 without hubs."""
+    if not documents:
+        return 0.0
     counts = _occurrences(run, k)
     values = np.array([counts[document] for document in documents], np.float64)
     spread = values.std()

@@ -135,7 +135,7 @@ def clean(text: str) -> str:
     The joiners U+200C and U+200D stay: Persian, Hindi and emoji need them.
     """
     text = text.encode("utf-8", "replace").decode("utf-8")
-    text = INVISIBLE.sub("", unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")))
+    text = unicodedata.normalize("NFC", INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
     return re.sub(r"\n{2,}", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
 
 
@@ -176,7 +176,7 @@ def _fitting(parts: list[str], count: Callable[[Sequence[str]], Iterable[int]], 
 def _halves(text: str) -> list[str]:
     """Split near the middle, at a blank if one is near."""
     middle = len(text) // 2
-    blank = max(text.rfind(" ", middle // 2, middle + 1), text.rfind("，", middle // 2, middle + 1) + 1)
+    blank = max(text.rfind(" ", middle // 2, middle + 1), text.rfind("，", middle // 2, middle) + 1)
     cut = blank if blank > 0 else middle
     return [part for part in (text[:cut].strip(), text[cut:].strip()) if part]
 
@@ -186,7 +186,7 @@ def _identifier(value: Any) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise InvalidListing("id", "every listing needs an id, a non-empty string")
-    if len(value) > 200 or INVISIBLE.search(value) or "\n" in value:
+    if len(value) > 200 or not value.isprintable():
         raise InvalidListing("id", "at most 200 printable characters")
     return value
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,10 +39,11 @@ class LanguageSpace:
 
     @property
     def version(self) -> str:
-        """Twelve hexadecimal digits over everything inside: other means, other version."""
-        digest = hashlib.sha256(self.encoder.encode())
-        for part in (self.centre, *(self.means[code] for code in sorted(self.means))):
-            digest.update(np.ascontiguousarray(part, np.float32).tobytes())
+        """Twelve hexadecimal digits over all that `save` keeps: other means, other version; saving changes it not."""
+        codes = sorted(self.means)
+        digest = hashlib.sha256(json.dumps([self.encoder, codes]).encode())
+        for part in (self.centre, *(self.means[code] for code in codes)):
+            digest.update(np.ascontiguousarray(part, np.float16).tobytes())
         return digest.hexdigest()[:12]
 
     def apply(self, vectors: Vectors, languages: Sequence[str]) -> Vectors:
@@ -117,12 +119,13 @@ def save(space: LanguageSpace, path: Path) -> None:
 def load(path: Path) -> LanguageSpace:
     """Read what `save` wrote. Raises ArtefactError when the file is missing, truncated or something else."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             head = json.loads(stored["head"].tobytes())
             means = stored["means"].astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        encoder: str = head["encoder"]
+        codes: list[str] = head["languages"]
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise ArtefactError(f"{path} is not a readable language space: {error}") from error
-    codes: list[str] = head["languages"]
     if means.ndim != 2 or len(means) != len(codes) + 1:
         raise ArtefactError(f"{path} holds {len(means)} means for {len(codes)} languages")
-    return LanguageSpace(head["encoder"], means[0], dict(zip(codes, means[1:], strict=True)))
+    return LanguageSpace(encoder, means[0], dict(zip(codes, means[1:], strict=True)))

@@ -12,7 +12,7 @@ OFFER = {
     "id": "o1",
     "side": "offer",
     "title": "耐磨陶瓷弯头 wear resistant ceramic elbows for slurry pipelines",
-    "description": "Alumina ceramic elbows, zirconia 20 %, last six times longer than cast iron in ore slurry pipelines.",
+    "description": "Alumina ceramic elbows, zirconia 20 %, last six times longer than cast iron in ore slurry.",
     "country": "CN",
     "region": "CN-51",
     "trl": 9,

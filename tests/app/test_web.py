@@ -1,10 +1,13 @@
 import html
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app import words
+from matching import Side
 
 QUERY = "ceramic elbows for ore slurry pipelines"
 
@@ -48,8 +51,11 @@ def test_a_text_from_right_to_left_is_marked(filled: TestClient) -> None:
     assert '<h3 dir="auto" lang="ar">مضخات مياه شمسية</h3>' in page
 
 
-def test_no_good_match_says_what_would_help(filled: TestClient) -> None:
-    page = filled.get("/", params={"q": "zzz qqq"}).text
+def test_no_good_match_says_what_would_help(filled: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    live: Any = filled.app.state.live  # type: ignore[attr-defined]
+    found = live.search(QUERY, Side.OFFER, 10)
+    monkeypatch.setattr(live, "search", lambda *_: replace(found, threshold=1.01))
+    page = filled.get("/", params={"q": QUERY}).text
     assert "No good match" in page
     assert "figures with units" in page
 

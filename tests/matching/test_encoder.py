@@ -18,13 +18,13 @@ TEXTS = [
     "Photovoltaik",
     LONG * 3,
     "סינון מים",
-    LONG * 30,
+    LONG * 10,
     "🚀",
     "采用 SiC MOSFET 的车载充电机",
     "",
     LONG,
     "می\u200cخواهم",
-    LONG * 200,
+    "sal gema",
     "мембрана для очистки воды",
 ]
 
@@ -46,14 +46,10 @@ def test_no_texts_give_no_vectors(encoder: SentenceEncoder) -> None:
 
 
 def test_what_counts_as_fitting_is_read_to_its_end(encoder: SentenceEncoder) -> None:
-    words = "salt " * encoder.max_tokens
-    fitting = words[: words.rfind("salt", 0, 5 * (encoder.max_tokens - 1))].strip()
-    while len(encoder.tokenize([fitting + " salt"])[0]) <= encoder.max_tokens:
-        fitting += " salt"
-    assert len(encoder.tokenize([fitting])[0]) == encoder.max_tokens
-    ending = fitting.rsplit(" ", 1)[0] + " dog"
-    assert not np.allclose(encoder.encode([fitting]), encoder.encode([ending]), atol=1e-6)
-    np.testing.assert_allclose(encoder.encode([fitting]), encoder.encode([fitting + " dog"]), atol=1e-5)
+    fitting, ending = (" ".join(["salt"] * (encoder.max_tokens - 1) + [last]) for last in ("salt", "dog"))
+    assert [len(ids) for ids in encoder.tokenize([fitting, ending])] == [encoder.max_tokens] * 2
+    one, other = encoder.encode([fitting, ending])
+    assert np.abs(one - other).max() > 1e-3
 
 
 def test_tokens_carry_neither_prefix_nor_marks_and_are_not_cut(encoder: SentenceEncoder) -> None:

@@ -1,0 +1,161 @@
+"""match(): what comes out, why the rest does not, and that it is the same every time."""
+
+import dataclasses
+import json
+import random
+
+import numpy as np
+import pytest
+
+from matching import Direction, InvalidListing, Listing, MatchOptions, Side, embed, hashing_models, match, read_listing
+from matching.encoder import unit
+from matching.market import Market
+from matching.models import Models
+from matching.pipeline import match_embedded
+
+SUBJECTS = (
+    "membrane bioreactor for dye wastewater of textile mills",
+    "drying of coffee cherries with solar heat pumps",
+    "icing of drone wings in freezing fog",
+    "detection of wheat rust from satellite images",
+    "titanium powder for dental implants",
+    "cold chain for vaccines without a grid",
+    "pyrolysis of waste tyres to carbon black",
+    "mycotoxin test strips for maize stores",
+    "lithium recovery from salt lake brine",
+    "early warning of landslides by fibre sensing",
+    "tea withering controlled by smell sensors",
+    "screening for cervical cancer in villages",
+)
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return hashing_models()
+
+
+def listings(**more: object) -> list[Listing]:
+    offers = [
+        {"id": f"o{i:02}", "side": "offer", "title": s.title(), "description": f"We supply {s}, proven.", **more}
+        for i, s in enumerate(SUBJECTS)
+    ]
+    needs = [
+        {"id": f"n{i:02}", "side": "need", "title": s, "description": f"Wanted: {s}. Two tonnes a day."}
+        for i, s in enumerate(SUBJECTS)
+    ]
+    return [read_listing(record) for record in offers + needs]
+
+
+def test_every_need_finds_the_offer_on_its_subject_first(models: Models) -> None:
+    best = {
+        p.need: p.offer for p in match(listings(), models, MatchOptions(rank_all=True)).pairings if p.rank_for_need == 1
+    }
+    assert best == {f"n{i:02}": f"o{i:02}" for i in range(len(SUBJECTS))}
+
+
+def test_the_result_is_the_same_to_the_byte_whatever_the_order(models: Models) -> None:
+    shuffled = listings()
+    random.Random(3).shuffle(shuffled)
+    first, second = (match(own, models, MatchOptions(rank_all=True)) for own in (listings(), shuffled))
+    assert json.dumps([p.to_record() for p in first.pairings]) == json.dumps([p.to_record() for p in second.pairings])
+    assert first.dropped == second.dropped
+
+
+def test_the_parts_add_up_to_the_log_odds_of_the_probability(models: Models) -> None:
+    for pairing in match(listings(trl=5), models, MatchOptions(rank_all=True)).pairings:
+        log_odds = np.log(pairing.probability / (1 - pairing.probability))
+        assert sum(pairing.parts.values()) == pytest.approx(log_odds, abs=0.02)
+
+
+def test_ranks_count_from_one_in_falling_probability(models: Models) -> None:
+    found = match(listings(), models, MatchOptions(top=5, rank_all=True)).pairings
+    assert {(p.rank_for_need <= 5 or p.rank_for_offer <= 5) for p in found} == {True}  # type: ignore[operator]
+    for need in {p.need for p in found}:
+        own = [p for p in found if p.need == need]
+        assert [p.probability for p in own] == sorted((p.probability for p in own), reverse=True)
+        assert own[0].rank_for_need == 1
+
+
+def test_a_pair_in_the_top_of_either_side_is_there(models: Models) -> None:
+    deep = match(listings(), models, MatchOptions(top=12, rank_all=True)).pairings
+    shallow = {(p.offer, p.need) for p in match(listings(), models, MatchOptions(top=2, rank_all=True)).pairings}
+    assert shallow == {(p.offer, p.need) for p in deep if min(p.rank_for_need or 99, p.rank_for_offer or 99) <= 2}
+
+
+def test_below_the_threshold_nothing_is_proposed_and_the_reason_is_kept(models: Models) -> None:
+    result = match(listings(), models, MatchOptions(min_probability=1.0))
+    assert result.pairings == ()
+    assert {d.reason for d in result.dropped} == {"below the threshold of 1"}
+    assert len(result.unmatched) == 2 * len(SUBJECTS)
+
+
+def test_terms_that_contradict_drop_the_pair_with_the_reason(models: Models) -> None:
+    barred = [
+        dataclasses.replace(one, excluded_countries=("KZ",))
+        if one.side is Side.OFFER
+        else dataclasses.replace(one, country="KZ")
+        for one in listings()
+    ]
+    result = match(barred, models, MatchOptions(rank_all=True))
+    assert result.pairings == ()
+    assert {d.reason for d in result.dropped} == {"the offer excludes KZ"}
+
+
+def test_a_pairing_between_two_third_countries_is_off_unless_all_are_ranked(models: Models) -> None:
+    abroad = [dataclasses.replace(one, country="KZ" if one.side is Side.OFFER else "HU") for one in listings()]
+    assert match(abroad, models).pairings == ()
+    found = match(abroad, models, MatchOptions(rank_all=True)).pairings
+    assert {p.direction for p in found} == {Direction.THIRD_COUNTRY}
+
+
+def test_unknown_terms_change_nothing(models: Models) -> None:
+    known = match(listings(), models, MatchOptions(rank_all=True)).pairings
+    assert {p.parts["maturity_gap"] for p in known} == {0.0}
+
+
+def test_an_id_that_comes_twice_is_refused(models: Models) -> None:
+    with pytest.raises(InvalidListing, match="comes twice"):
+        match([*listings(), listings()[0]], models)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_market_with_one_side_only_gives_no_pairing_and_no_crash(models: Models, side: Side) -> None:
+    own = [one for one in listings() if one.side is side]
+    assert match(own, models).unmatched == tuple(sorted(one.id for one in own))
+
+
+def test_an_empty_market_is_an_empty_answer(models: Models) -> None:
+    assert match([], models).pairings == ()
+
+
+def test_a_listing_ranks_in_the_live_market_as_in_the_full_match(models: Models) -> None:
+    own = listings()
+    embeddings = embed(own, models.encoder)
+    market = Market.build(own, embeddings, models)
+    full = match_embedded(own, embeddings, models, MatchOptions(rank_all=True)).pairings
+    need = next(i for i, one in enumerate(own) if one.id == "n03")
+    live = market.rank(own[need], embeddings[need], limit=5)
+    expected = sorted((p for p in full if p.need == "n03"), key=lambda p: p.rank_for_need or 0)[:5]
+    assert [p.offer for p in live] == [p.offer for p in expected]
+    assert [p.probability for p in live] == pytest.approx([p.probability for p in expected], abs=1e-5)
+
+
+def test_evidence_quotes_passages_of_both_texts(models: Models) -> None:
+    own = {one.id: one for one in listings()}
+    for pairing in match(list(own.values()), models, MatchOptions(top=1, rank_all=True)).pairings:
+        for evidence in pairing.evidence:
+            assert evidence.offer.split(".")[0] in own[pairing.offer].text.replace("\n", " ")
+            assert -1.0 <= evidence.similarity <= 1.0
+
+
+def test_csls_follows_its_definition_on_vectors_that_are_not_normalised() -> None:
+    from matching.scoring import csls
+
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(6, 4)).astype(np.float32), rng.normal(size=(5, 4)).astype(np.float32)
+    products = left @ right.T
+    around_left = np.sort(products, axis=1)[:, -2:].mean(axis=1)
+    around_right = np.sort(products, axis=0)[-2:].mean(axis=0)
+    expected = 2 * products[1, 2] - around_left[1] - around_right[2]
+    assert csls(products[1:2, 2], around_left[1:2], around_right[2:3])[0] == pytest.approx(expected, abs=1e-6)
+    assert np.allclose(np.linalg.norm(unit(left), axis=1), 1.0)
