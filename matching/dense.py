@@ -85,7 +85,7 @@ class VectorIndex:
         return [sorted(row, key=lambda hit: (-hit[1], hit[0]))[:k] for row in found]
 
     def _with_ties(self, queries: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
-        """FAISS's scores and numbers, deep enough to hold all that tie with the k-th: it breaks ties by its own order."""
+        """FAISS's scores and numbers, deep enough to hold all that tie with the k-th: FAISS breaks ties its own way."""
         depth = k + 1
         while True:
             scores, numbers = self._index.search(queries, min(depth, len(self)))

@@ -8,6 +8,7 @@ text's hash and computed once; what depends on the rest of the corpus comes late
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,5 +97,5 @@ def embedding_from_bytes(body: bytes) -> Embedding:
                 passage_vectors=vectors[2:],
                 tokens=tuple(stored["tokens"].tolist()),
             )
-    except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
         raise ArtefactError(f"a stored embedding is damaged: {error}") from error

@@ -218,7 +218,7 @@ def pairing(
         need=needs.listings[n].id,
         rank_for_need=ranks[0],
         rank_for_offer=ranks[1],
-        probability=round(float(models.fusion.probabilities(features[None, :])[0]), 6),
+        probability=float(f"{models.fusion.probabilities(features[None, :])[0]:.6g}"),
         parts=models.fusion.parts(features),
         evidence=align(offers.passages[o], needs.passages[n], similarities),
         direction=direction(offers.listings[o], needs.listings[n]),
