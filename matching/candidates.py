@@ -48,7 +48,7 @@ def candidates(market: Market, top: int) -> Candidates:
         best = np.argsort(-scores, kind="stable")[:top]
         dense = chosen[np.searchsorted(chosen, n * size) : np.searchsorted(chosen, (n + 1) * size)] - n * size
         offers = np.union1d(dense, best[scores[best] > 0]).astype(np.int64)
-        within, across = standardised(scores, market.stands[Side.OFFER].languages == needs.languages[n])
+        within, across = standardised(scores, market.stands[Side.OFFER].languages, needs.languages[n])
         columns.append((offers, within[offers], across[offers]))
     counts = [len(offers) for offers, _, _ in columns]
     return Candidates(

@@ -170,7 +170,7 @@ class Market:
         title_scores = (query.titles @ other.titles.T)[0]
         around = (np.full(1, near.mean(), np.float32), np.full(1, _top_mean(title_scores), np.float32))
         own = np.zeros(len(chosen), np.int64)
-        lexical = standardised(scores, other.languages == query.languages[0])
+        lexical = standardised(scores, other.languages, query.languages[0])
         ours = (query, own, around[0], around[1])
         theirs = (other, chosen, self.around[side.opposite], self.title_around[side.opposite])
         offers, needs = (ours, theirs) if side is Side.OFFER else (theirs, ours)

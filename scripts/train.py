@@ -43,16 +43,16 @@ def train_prior(encoder: Encoder) -> LanguageSpace:
     return LanguageSpace(encoder.name, vectors.mean(axis=0), means)
 
 
-def train_fields(encoder: Encoder, prior: LanguageSpace) -> FieldClassifier:
-    """One logistic regression a field on passages and training listings, multi-label."""
+def train_fields(encoder: Encoder, prior: LanguageSpace, *, with_listings: bool) -> FieldClassifier:
+    """One logistic regression a field, multi-label, on the passages and, `with_listings`, on the training listings."""
     records = [
         {"id": f"passage-{number}", "text": r["text"], "fields": r["fields"]}
         for number, r in enumerate(read_jsonl(DATA / "fields" / "passages.jsonl"))
     ]
-    records += read_jsonl(DATA / "training" / "listings.jsonl")
-    records += read_jsonl(DATA / "benchmark" / "train-offers.jsonl") + read_jsonl(
-        DATA / "benchmark" / "train-needs.jsonl"
-    )
+    if with_listings:
+        records += read_jsonl(DATA / "training" / "listings.jsonl")
+        for side in ("needs", "offers"):
+            records += read_jsonl(DATA / "benchmark" / f"train-{side}.jsonl")
     embeddings = embed_cached([as_listing(record, Side.OFFER) for record in records], encoder)
     vectors = np.stack([one.vector for one in embeddings])
     languages = [one.language for one in embeddings]
@@ -130,10 +130,12 @@ def main() -> None:
     ARTEFACTS.mkdir(exist_ok=True)
     prior = train_prior(encoder)
     save_space(prior, ARTEFACTS / "language_prior.npz")
-    fields = train_fields(encoder, prior)
+    fields = train_fields(encoder, prior, with_listings=True)
     field_module.save(fields, ARTEFACTS / "fields.json")
     untrained = Fusion(dict.fromkeys(FEATURES, 0.0), 0.0, 0.0, {})
-    fusion = train_fusion(Models(encoder, prior, untrained, fields))
+    # The fusion learns how far to trust guesses on listings that the classifier has not seen.
+    blind = train_fields(encoder, prior, with_listings=False)
+    fusion = train_fusion(Models(encoder, prior, untrained, blind))
     save_fusion(fusion, ARTEFACTS / "fusion.json")
     for name in FEATURES:
         print(f"{name:16} {fusion.weights[name]:8.3f}")

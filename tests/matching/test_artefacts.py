@@ -46,11 +46,11 @@ def test_a_field_classifier_of_other_fields_is_refused(tmp_path: Path) -> None:
         load_fields(path)
 
 
-def test_lexical_scores_count_within_their_language_group_only() -> None:
-    scores = np.array([1, 2, 3, 4, 5, 10, 10, 10, 10, 20], np.float32)
-    own = np.array([True] * 5 + [False] * 5)
-    within, across = standardised(scores, own)
-    assert within[:5] == pytest.approx((scores[:5] - 3) / np.std(scores[:5]))
+def test_lexical_scores_count_among_documents_of_the_same_language_only() -> None:
+    scores = np.array([1, 2, 3, 4, 5, 10, 10, 10, 10, 20, 7], np.float32)
+    within, across = standardised(scores, np.array(["es"] * 5 + ["pt"] * 5 + ["ru"]), "es")
+    assert within[:5] == pytest.approx((scores[:5] - 3) / np.std(scores[:5]), abs=1e-5)
     assert np.all(within[5:] == 0)
     assert np.all(across[:5] == 0)
     assert across[9] == pytest.approx(2.0)
+    assert across[10] == 0.0  # a single document cannot tell
