@@ -139,8 +139,11 @@ def refit() -> None:
 
 
 @main.command()
-def serve() -> None:
-    """Serve the page and the API at DUKOU_HOST and DUKOU_PORT."""
+def serve(
+    host: Annotated[str | None, typer.Option(help="instead of DUKOU_HOST")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="instead of DUKOU_PORT")] = None,
+) -> None:
+    """Serve the page and the API."""
     import uvicorn
 
     from app.main import create_app
@@ -148,7 +151,7 @@ def serve() -> None:
     settings = Settings()
     with reported():
         Database(settings.url).close()
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+    uvicorn.run(create_app(settings), host=host or settings.host, port=port or settings.port)
 
 
 @contextmanager
