@@ -60,7 +60,7 @@ def train_fields(encoder: Encoder, prior: LanguageSpace, *, with_listings: bool)
     weights, biases = [], []
     for name in FIELDS:
         truth = np.array([name in record["fields"] for record in records])
-        model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000).fit(centred, truth)
+        model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(centred, truth)
         weights.append(model.coef_[0])
         biases.append(model.intercept_[0])
     return FieldClassifier(encoder.name, np.array(weights, np.float32), np.array(biases, np.float32))
