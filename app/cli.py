@@ -197,7 +197,7 @@ def _summary(file: ListingFile, matching: Matching) -> None:
     table.add_row("listings", f"{len(file.listings)} ({sides[Side.OFFER]} offers, {sides[Side.NEED]} needs)")
     table.add_row("lines left out", str(len(file.problems)))
     table.add_row("pairings", str(len(matching.pairings)))
-    for reason, count in Counter(one.reason for one in matching.dropped).most_common():
+    for reason, count in Counter(one.reason.split(":")[0] for one in matching.dropped).most_common():
         table.add_row(f"dropped: {escape(reason)}", str(count))
     table.add_row("listings without a good match", str(len(matching.unmatched)))
     err.print(table)
