@@ -200,7 +200,8 @@ def page(ranking: list[str], calibrated: list[str], fields: list[str], missing: 
 
 Written by `python scripts/evaluate.py`; what each set is and who wrote it stands in `data/README.md` and in the
 evaluation sets' own README. Every row of a set comes from one run of the product's own pipeline: languages detected,
-fields guessed, only the words read. The sets train nothing, but choices were made while looking at them: how shared words are grouped (ntrex, sdg and our
+fields guessed, only the words read. The sets train nothing, but choices were made while looking at them:
+how shared words are grouped (ntrex, sdg and our
 held-back half), and the regularisation of the field classifier (`csl_dev`, best of five). Those rows are therefore
 somewhat favourable; a set never looked at would be the fair test.
 Sets not at hand in this run: {", ".join(missing) or "none"}.
