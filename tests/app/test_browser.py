@@ -14,6 +14,8 @@ import pytest
 import uvicorn
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions as expected
+from selenium.webdriver.support.wait import WebDriverWait
 
 from app.main import create_app
 from app.settings import Settings
@@ -22,6 +24,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed; scripts/test installs them as root"
 )
+PATIENCE = 60  # seconds; the first search also loads the language detector
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -75,15 +78,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 
 def ask(browser: webdriver.Chrome, address: str, text: str, language: str = "en") -> None:
+    """Type a text, send it, and wait for the page that answers: a click returns before the next page is there."""
     browser.get(f"{address}/?lang={language}")
+    asked = browser.find_element(By.TAG_NAME, "html")
     browser.find_element(By.NAME, "q").send_keys(text)
     browser.find_element(By.CSS_SELECTOR, "form.search button").click()
+    wait = WebDriverWait(browser, PATIENCE)
+    wait.until(expected.staleness_of(asked))
+    wait.until(expected.presence_of_element_located((By.CSS_SELECTOR, "article.card")))
 
 
 def test_a_typed_need_shows_the_offer_that_answers_it_first(browser: webdriver.Chrome, address: str) -> None:
     ask(browser, address, "We need to remove colour from textile dye wastewater")
-    cards = browser.find_elements(By.CSS_SELECTOR, "article.card h3")
-    assert cards[0].get_attribute("textContent") == OFFERS[0][1]
+    first = browser.find_element(By.CSS_SELECTOR, "article.card h3")
+    assert first.get_attribute("textContent") == OFFERS[0][1]
 
 
 def test_arabic_text_runs_from_right_to_left(browser: webdriver.Chrome, address: str) -> None:
