@@ -199,6 +199,8 @@ def _summary(file: ListingFile, matching: Matching) -> None:
     table.add_row("pairings", str(len(matching.pairings)))
     for reason, count in Counter(one.reason.split(":")[0] for one in matching.dropped).most_common():
         table.add_row(f"dropped: {escape(reason)}", str(count))
+    if matching.unasked:
+        table.add_row("pairs in a direction not asked for", str(matching.unasked))
     table.add_row("listings without a good match", str(len(matching.unmatched)))
     err.print(table)
 

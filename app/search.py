@@ -25,6 +25,7 @@ from matching import (
     Models,
     Pairing,
     Side,
+    answers,
     embed,
     embedding_from_bytes,
     embedding_to_bytes,
@@ -213,7 +214,7 @@ def _query(text: str, side: Side, language: str | None) -> Listing:
 
 
 def _ranked(models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int) -> Results:
-    pairings = snapshot.market.rank(listing, embedding, limit=limit) if snapshot.market is not None else []
+    pairings = answers(snapshot.market, listing, embedding, limit=limit) if snapshot.market is not None else []
     items = []
     for pairing in pairings:
         other = snapshot.listings[pairing.offer if listing.side is Side.NEED else pairing.need]

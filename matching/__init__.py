@@ -6,9 +6,11 @@ from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.errors import ArtefactError, DimensionMismatch, InvalidListing, MatchingError, ModelError
 from matching.evidence import Evidence
 from matching.listing import FIELDS, MODES, Listing, Side, read_listing, unknown_keys
-from matching.market import Market, Pairing
+from matching.market import Market
 from matching.models import Models, hashing_models, load_models
+from matching.pairing import Pairing
 from matching.pipeline import Matching, MatchOptions, match, match_embedded, plain_run, run_of
+from matching.ranking import answers
 from matching.scoring import Fusion
 from matching.space import LanguageSpace
 from matching.space import load as load_space
@@ -41,6 +43,7 @@ __all__ = [
     "Pairing",
     "SentenceEncoder",
     "Side",
+    "answers",
     "embed",
     "embedding_from_bytes",
     "embedding_to_bytes",

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from matching.encoder import Vectors
 from matching.listing import Side
 from matching.market import Market, Positions
-from matching.scoring import standardised
-from matching.terms import Direction, veto
+from matching.neighbours import Nearest, nearest_both_ways
+from matching.terms import Direction, open_ways, veto
+
+DEPTH = 100  # nearest by meaning that are considered for each listing, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +28,38 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs by position, `offers` and `needs` of shape (pairs,), with their lexical features of the same shape."""
+    """Pairs by position, `offers` and `needs`, with the words they share (`lexical.py`); all of shape (pairs,)."""
 
     offers: Positions
     needs: Positions
     shared_words: Vectors
-    shared_marks: Vectors
+
+    def only(self, kept: NDArray[np.bool_]) -> Candidates:
+        """Those marked in `kept`, shape (pairs,)."""
+        return Candidates(self.offers[kept], self.needs[kept], self.shared_words[kept])
 
 
-def candidates(market: Market, top: int) -> Candidates:
-    """Each side's nearest in the language space, and each need's `top` offers by BM25, without duplicates.
+def candidates(market: Market, top: int, directions: Collection[Direction]) -> Candidates:
+    """Each side's nearest in the language space, and each need's `top` offers by words, without duplicates.
 
-    Order: by need, then by offer. The lexical side costs one BM25 pass a need.
+    Only pairs of these directions, and of unknown ones, are looked for: no place in a list is spent on others. Order:
+    by need, then by offer. The lexical side costs one BM25 pass a need.
     """
-    size = len(market.stands[Side.OFFER])
-    chosen = _dense_keys(market, size)
-    needs = market.stands[Side.NEED]
-    columns: list[tuple[Positions, Vectors, Vectors]] = []
-    for n in range(len(needs)):
-        scores = market.lexical[Side.OFFER].scores(needs.tokens[n])
-        best = np.argsort(-scores, kind="stable")[:top]
-        dense = chosen[np.searchsorted(chosen, n * size) : np.searchsorted(chosen, (n + 1) * size)] - n * size
-        offers = np.union1d(dense, best[scores[best] > 0]).astype(np.int64)
-        within, across = standardised(scores, market.stands[Side.OFFER].languages, needs.languages[n])
-        columns.append((offers, within[offers], across[offers]))
-    counts = [len(offers) for offers, _, _ in columns]
+    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
+    ways = open_ways(directions)
+    near = _nearest(market, max(DEPTH, 2 * top), ways)
+    columns: list[tuple[Positions, Vectors]] = []
+    for n, dense in enumerate(near):
+        shared = market.lexical[Side.OFFER].shared(needs.words[n], str(needs.languages[n]))
+        worded = np.where(ways[offers.places, needs.places[n]], shared, 0.0)
+        best = np.argsort(-worded, kind="stable")[:top]
+        chosen = np.union1d(dense, best[worded[best] > 0]).astype(np.int64)
+        columns.append((chosen, shared[chosen]))
+    counts = [len(chosen) for chosen, _ in columns]
     return Candidates(
-        offers=_joined([offers for offers, _, _ in columns], np.int64),
+        offers=_joined([chosen for chosen, _ in columns], np.int64),
         needs=np.repeat(np.arange(len(columns)), counts).astype(np.int64),
-        shared_words=_joined([within for _, within, _ in columns], np.float32),
-        shared_marks=_joined([across for _, _, across in columns], np.float32),
+        shared_words=_joined([shared for _, shared in columns], np.float32),
     )
 
 
@@ -74,12 +78,25 @@ def split_vetoed(
     return allowed, dropped
 
 
-def _dense_keys(market: Market, size: int) -> Positions:
-    """Sorted keys need × size + offer of every pair that is among the nearest of either side."""
-    of_offers, of_needs = market.nearest[Side.OFFER].positions, market.nearest[Side.NEED].positions
-    from_offers = of_offers * size + np.arange(len(of_offers))[:, None]
-    from_needs = np.arange(len(of_needs))[:, None] * size + of_needs
-    return np.union1d(from_offers, from_needs).astype(np.int64)
+def _nearest(market: Market, depth: int, ways: NDArray[np.bool_]) -> list[Positions]:
+    """For each need the offers that are among its nearest, or that it is among the nearest of; ascending."""
+    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
+
+    def allowed(block: slice) -> NDArray[np.bool_]:
+        return ways[offers.places[block][:, None], needs.places[None, :]]
+
+    mask = None if ways.all() else allowed
+    of_offers, of_needs = nearest_both_ways(offers.vectors, needs.vectors, depth, mask)
+    keys = np.union1d(_keys(of_needs, len(offers)), _keys(of_offers, len(offers), turned=True))
+    starts = np.searchsorted(keys, np.arange(len(needs) + 1) * len(offers))
+    return [keys[starts[n] : starts[n + 1]] - n * len(offers) for n in range(len(needs))]
+
+
+def _keys(nearest: Nearest, size: int, *, turned: bool = False) -> Positions:
+    """need × size + offer of every pair that may be paired; `turned` where the rows are the offers."""
+    rows = np.broadcast_to(np.arange(len(nearest.positions))[:, None], nearest.positions.shape)
+    needs, offers = (nearest.positions, rows) if turned else (rows, nearest.positions)
+    return np.asarray((needs * size + offers)[np.isfinite(nearest.scores)], np.int64)
 
 
 def _joined(parts: list[NDArray], dtype: type) -> NDArray:  # type: ignore[type-arg]

@@ -7,8 +7,6 @@ text's hash and computed once; what depends on the rest of the corpus comes late
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +14,10 @@ import numpy as np
 
 from matching.encoder import Encoder, Vectors, unit
 from matching.errors import ArtefactError
+from matching.files import pack, unpack
 from matching.language import detect
 from matching.listing import Listing, windows
+from matching.words import words
 
 PASSAGE_TOKENS = 64
 
@@ -27,7 +27,7 @@ class Embedding:
     """One listing's raw unit vectors, float32.
 
     `vector` (dimension,): the whole text, both resolutions in equal parts. `title_vector` (dimension,), zeros without
-    a title. `passage_vectors` (passages, dimension), for evidence. `tokens`: subword ids of the text, for BM25.
+    a title. `passage_vectors` (passages, dimension), for evidence. `words`: the text's, as numbers (`words.py`).
     """
 
     language: str
@@ -35,7 +35,7 @@ class Embedding:
     title_vector: Vectors
     passages: tuple[str, ...]
     passage_vectors: Vectors
-    tokens: tuple[int, ...]
+    words: tuple[int, ...]
 
 
 def embed(listings: Sequence[Listing], encoder: Encoder, *, progress: bool = False) -> list[Embedding]:
@@ -52,7 +52,7 @@ def embed(listings: Sequence[Listing], encoder: Encoder, *, progress: bool = Fal
     vectors = encoder.encode(distinct, progress=progress)
     weights = np.maximum(1, np.array(count(distinct), np.float32))
     languages = detect([one.text for one in listings], [one.language for one in listings])
-    tokens = encoder.tokenize([one.text for one in listings])
+    counted = words([one.text for one in listings], encoder)
 
     def pooled(texts: Sequence[str]) -> Vectors:
         rows = [row[text] for text in texts]
@@ -65,37 +65,31 @@ def embed(listings: Sequence[Listing], encoder: Encoder, *, progress: bool = Fal
             title_vector=vectors[row[one.title]] if one.title else np.zeros(encoder.dimension, np.float32),
             passages=tuple(passages[i]),
             passage_vectors=vectors[[row[text] for text in passages[i]]],
-            tokens=tuple(tokens[i]),
+            words=tuple(counted[i]),
         )
         for i, one in enumerate(listings)
     ]
 
 
 def embedding_to_bytes(embedding: Embedding) -> bytes:
-    """An .npz image of one embedding, without pickling."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        language=np.array(embedding.language),
-        vectors=np.stack([embedding.vector, embedding.title_vector, *embedding.passage_vectors]),
-        passages=np.array(embedding.passages, dtype=np.str_),
-        tokens=np.array(embedding.tokens, np.int32),
-    )
-    return buffer.getvalue()
+    """One embedding as the bytes that `embedding_from_bytes` reads."""
+    vectors = np.stack([embedding.vector, embedding.title_vector, *embedding.passage_vectors])
+    head = {"language": embedding.language, "passages": embedding.passages}
+    return pack(head, {"vectors": vectors, "words": np.array(embedding.words, np.int32)})
 
 
 def embedding_from_bytes(body: bytes) -> Embedding:
     """Read what `embedding_to_bytes` wrote. Raises ArtefactError for anything else."""
+    head, arrays = unpack(body, "stored embedding")
     try:
-        with np.load(io.BytesIO(body), allow_pickle=False) as stored:
-            vectors = stored["vectors"]
-            return Embedding(
-                language=str(stored["language"]),
-                vector=vectors[0],
-                title_vector=vectors[1],
-                passages=tuple(stored["passages"].tolist()),
-                passage_vectors=vectors[2:],
-                tokens=tuple(stored["tokens"].tolist()),
-            )
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"a stored embedding is damaged: {error}") from error
+        vectors, passages = arrays["vectors"], tuple(head["passages"])
+        return Embedding(
+            language=str(head["language"]),
+            vector=vectors[0],
+            title_vector=vectors[1],
+            passages=passages,
+            passage_vectors=vectors[2 : 2 + len(passages)],
+            words=tuple(arrays["words"].tolist()),
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise ArtefactError(f"not a readable stored embedding: {error}") from error

@@ -34,7 +34,9 @@ class Encoder(Protocol):
     @property
     def max_tokens(self) -> int: ...
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]: ...
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Vectors: ...
+    @property
+    def query_prefix(self) -> str: ...
+    def encode(self, texts: Sequence[str], *, prefix: str | None = None, progress: bool = False) -> Vectors: ...
 
 
 class SentenceEncoder:
@@ -66,10 +68,18 @@ class SentenceEncoder:
         """The model's subword ids of each text, without prefix and marks, uncut."""
         return self._token_ids(texts, marks=False)
 
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Vectors:
-        """Unit vectors of `texts`, float32, shape (len(texts), dimension), in the order given."""
+    @property
+    def query_prefix(self) -> str:
+        """What the makers of E5 models put before a query; for other models their one prefix."""
+        return "query: " if self._prefix == "passage: " else self._prefix
+
+    def encode(self, texts: Sequence[str], *, prefix: str | None = None, progress: bool = False) -> Vectors:
+        """Unit vectors of `texts`, float32, shape (len(texts), dimension), in the order given.
+
+        `prefix` stands before every text instead of the encoder's own.
+        """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
-        prefixed = [self._prefix + text for text in texts]
+        prefixed = [(self._prefix if prefix is None else prefix) + text for text in texts]
         lengths = [min(len(ids), int(self._model.max_seq_length)) for ids in self._token_ids(prefixed)]
         with _progress(len(texts), progress) as advance:
             for batch in _batches(lengths):
@@ -106,12 +116,13 @@ class HashingEncoder:
     name = "hashing-256"
     dimension = 256
     max_tokens = 512
+    query_prefix = ""
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """One id for each word."""
         return [[_bucket(word, 1 << 20) for word in re.findall(r"\w+", text.lower())] for text in texts]
 
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
+    def encode(self, texts: Sequence[str], *, prefix: str | None = None, progress: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
         """Unit vectors, float32, shape (len(texts), 256)."""
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in enumerate(texts):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from matching import background as background_module
+from matching.background import Background
 from matching.bundled import NAME, ensure_model
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.fields import FieldClassifier
@@ -19,12 +21,16 @@ BUNDLED = "bundled"
 
 @dataclass(frozen=True)
 class Models:
-    """An encoder with its language prior and field classifier (None where none was trained for it) and the fusion."""
+    """An encoder with what was learned in its space, and the fusion.
+
+    For an encoder that nothing was learned for, `prior` and `fields` are None and `background` is empty.
+    """
 
     encoder: Encoder
     prior: LanguageSpace | None
     fusion: Fusion
     fields: FieldClassifier | None
+    background: Background
 
 
 def load_encoder(cache: Path, model: str = BUNDLED, prefix: str = "passage: ") -> Encoder:
@@ -45,12 +51,16 @@ def hashing_models() -> Models:
 
 
 def with_artefacts(encoder: Encoder) -> Models:
-    """Give an encoder the shipped artefacts; prior and fields were learned in one encoder's space and serve only it."""
+    """Give an encoder the shipped artefacts; those learned in one encoder's space serve only it."""
     prior = load_space(ARTEFACTS / "language_prior.npz")
-    fields = load_fields(ARTEFACTS / "fields.json")
+    fields = load_fields(ARTEFACTS / "fields.npz")
+    background = background_module.load(ARTEFACTS / "background.npz")
+    if background.encoder != encoder.name:
+        background = background_module.nothing(encoder.name, encoder.dimension)
     return Models(
         encoder=encoder,
         prior=prior if prior.encoder == encoder.name else None,
         fusion=load_fusion(ARTEFACTS / "fusion.json"),
         fields=fields if fields.encoder == encoder.name else None,
+        background=background,
     )

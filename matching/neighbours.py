@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,22 +23,23 @@ class Nearest:
     positions: NDArray[np.int64]
     scores: Vectors
 
-    def neighbourhood(self, k: int) -> Vectors:
-        """Mean score of the k nearest, shape (rows,): how crowded it is around each row (CSLS's r)."""
-        if not self.scores.shape[1]:
-            return np.zeros(len(self.scores), np.float32)
-        return np.asarray(self.scores[:, :k].mean(axis=1), dtype=np.float32)
+
+Allowed = Callable[[slice], NDArray[np.bool_]]  # rows of the left side → (rows, right side) that may be paired
 
 
-def nearest_both_ways(left: Vectors, right: Vectors, k: int) -> tuple[Nearest, Nearest]:
+def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | None = None) -> tuple[Nearest, Nearest]:
     """Exact top k by inner product, rows of `left` among `right` and the reverse; each product is computed once.
 
-    Blockwise: at most BLOCK × len(right) scores stand in memory. Ties go to the lower position.
+    Blockwise: at most BLOCK × len(right) scores stand in memory. Ties go to the lower position. What is not `allowed`
+    scores −∞: it comes last, and only where fewer than k are allowed.
     """
     rows: list[Nearest] = [_nothing(0, min(k, len(right)))]
     columns = _nothing(len(right), 0)
     for start in range(0, len(left), BLOCK):
-        scores = left[start : start + BLOCK] @ right.T
+        block = slice(start, start + BLOCK)
+        scores = left[block] @ right.T
+        if allowed is not None:
+            scores[~allowed(block)] = -np.inf
         rows.append(_top(scores, np.arange(len(right))[None, :], k))
         seen = np.broadcast_to(np.arange(start, start + len(scores)), (len(right), len(scores)))
         merged = np.concatenate([columns.scores, scores.T], axis=1)
@@ -71,3 +73,11 @@ def _chosen(scores: Vectors, k: int) -> NDArray[np.int64]:
     for row in np.flatnonzero((scores >= worst).sum(axis=1) > k):
         chosen[row] = np.argsort(-scores[row], kind="stable")[:k]
     return chosen
+
+
+def crowding(scores: Vectors, k: int) -> Vectors:
+    """Mean of the k best scores of each row, shape (rows,): how crowded it is around it (CSLS's r); 0 without any."""
+    if not scores.shape[1]:
+        return np.zeros(len(scores), np.float32)
+    best = -np.partition(-scores, min(k, scores.shape[1]) - 1, axis=1)[:, :k]
+    return np.asarray(best.mean(axis=1), dtype=np.float32)

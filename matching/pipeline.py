@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,9 +14,10 @@ from matching.embedding import Embedding, embed
 from matching.errors import InvalidListing
 from matching.evaluation import Run
 from matching.listing import Listing, Side
-from matching.market import DENSE_DEPTH, Market, Pairing, features_of, pairing
+from matching.market import Market, features_of
 from matching.models import Models
-from matching.terms import EVERY_DIRECTION, MISSION, Direction
+from matching.pairing import Pairing, explained
+from matching.terms import EVERY_DIRECTION, MISSION, Direction, open_ways
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,15 @@ class MatchOptions:
 
 @dataclass(frozen=True)
 class Matching:
-    """Pairings, best first within a need; what was dropped and why; ids of listings without any pairing."""
+    """Pairings, best first within a need; what was dropped and why; ids of listings without any pairing.
+
+    `unasked` counts the pairs whose direction was not asked for: they were not looked at.
+    """
 
     pairings: tuple[Pairing, ...]
     dropped: tuple[Dropped, ...]
     unmatched: tuple[str, ...]
+    unasked: int
 
 
 def match(
@@ -62,42 +67,67 @@ def match_embedded(
 ) -> Matching:
     """`match` for listings whose embeddings are at hand."""
     chosen = options if options is not None else MatchOptions()
-    market = Market.build(listings, embeddings, models, depth=max(DENSE_DEPTH, 2 * chosen.top))
-    found = candidates(market, chosen.top)
-    allowed, dropped = split_vetoed(market, found, EVERY_DIRECTION if chosen.rank_all else chosen.directions)
-    found = _take(found, allowed)
-    features = score(market, found)
-    probabilities = models.fusion.probabilities(features)
-    for_need = _ranks(found.needs, found.offers, probabilities)
-    for_offer = _ranks(found.offers, found.needs, probabilities)
-    least = _threshold(models, chosen)
-    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-    pairings = []
-    for i in np.lexsort((for_need, found.needs)):
-        o, n = int(found.offers[i]), int(found.needs[i])
-        if min(for_need[i], for_offer[i]) > chosen.top:
-            continue
-        if probabilities[i] < least:
-            dropped.append(Dropped(offers.listings[o].id, needs.listings[n].id, f"below the threshold of {least:g}"))
-            continue
-        ranks = (int(for_need[i]), int(for_offer[i]))
-        pairings.append(pairing(models, offers, o, needs, n, features[i], ranks))
+    directions = EVERY_DIRECTION if chosen.rank_all else chosen.directions
+    market = Market.build(listings, embeddings, models)
+    found = candidates(market, chosen.top, directions)
+    allowed, dropped = split_vetoed(market, found, directions)
+    found = found.only(allowed)
+    pairings, weak = _proposed(market, found, score(market, found), chosen)
     matched = {name for one in pairings for name in (one.offer, one.need)}
-    unmatched = tuple(sorted(one.id for one in listings if one.id not in matched))
-    return Matching(tuple(pairings), tuple(sorted(dropped, key=lambda d: (d.need, d.offer))), unmatched)
+    return Matching(
+        pairings=tuple(pairings),
+        dropped=tuple(sorted([*dropped, *weak], key=lambda d: (d.need, d.offer))),
+        unmatched=tuple(sorted(one.id for one in listings if one.id not in matched)),
+        unasked=_unasked(market, directions),
+    )
 
 
 def score(market: Market, found: Candidates) -> NDArray[np.float64]:
     """Features of candidate pairs, shape (pairs, features)."""
     offers = (market.stands[Side.OFFER], found.offers, market.around[Side.OFFER], market.title_around[Side.OFFER])
     needs = (market.stands[Side.NEED], found.needs, market.around[Side.NEED], market.title_around[Side.NEED])
-    return features_of(offers, needs, (found.shared_words, found.shared_marks))
+    return features_of(offers, needs, found.shared_words)
+
+
+def _proposed(
+    market: Market, found: Candidates, features: NDArray[np.float64], options: MatchOptions
+) -> tuple[list[Pairing], list[Dropped]]:
+    """Pairings in the top of either side, best first within a need, and those below the threshold."""
+    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
+    probabilities = market.models.fusion.probabilities(features)
+    for_need = _ranks(found.needs, found.offers, probabilities)
+    for_offer = _ranks(found.offers, found.needs, probabilities)
+    least = _threshold(market.models, options)
+    pairings, weak = [], []
+    for i in np.lexsort((for_need, found.needs)):
+        o, n = int(found.offers[i]), int(found.needs[i])
+        if min(for_need[i], for_offer[i]) > options.top:
+            continue
+        if probabilities[i] < least:
+            weak.append(Dropped(offers.listings[o].id, needs.listings[n].id, f"below the threshold of {least:g}"))
+            continue
+        ranks = (int(for_need[i]), int(for_offer[i]))
+        pairings.append(explained(market.models.fusion, offers, o, needs, n, features[i], ranks))
+    return pairings, weak
+
+
+def _unasked(market: Market, directions: Collection[Direction]) -> int:
+    """How many pairs are closed by their direction."""
+    counts = {side: np.bincount(stand.places, minlength=3) for side, stand in market.stands.items()}
+    return int(counts[Side.OFFER] @ ~open_ways(directions) @ counts[Side.NEED])
 
 
 def plain_run(listings: Sequence[Listing], models: Models, top: int = 100) -> Run:
-    """What everyone builds first, to compare with: cosine of whole texts cut at the model's limit, needs → offers."""
+    """What everyone builds first, to compare with: cosine of whole texts cut at the model's limit, needs → offers.
+
+    The encoder's `query_prefix` stands before needs.
+    """
     sides = {side: [one for one in listings if one.side is side] for side in Side}
-    vectors = {side: models.encoder.encode([one.text for one in own]) for side, own in sides.items()}
+    encoder = models.encoder
+    vectors = {
+        Side.NEED: encoder.encode([one.text for one in sides[Side.NEED]], prefix=encoder.query_prefix),
+        Side.OFFER: encoder.encode([one.text for one in sides[Side.OFFER]]),
+    }
     scores = vectors[Side.NEED] @ vectors[Side.OFFER].T
     run = {}
     for need, row in zip(sides[Side.NEED], scores, strict=True):
@@ -118,12 +148,6 @@ def _threshold(models: Models, options: MatchOptions) -> float:
     if options.rank_all:
         return 0.0
     return models.fusion.threshold if options.min_probability is None else options.min_probability
-
-
-def _take(found: Candidates, allowed: NDArray[np.bool_]) -> Candidates:
-    return Candidates(
-        found.offers[allowed], found.needs[allowed], found.shared_words[allowed], found.shared_marks[allowed]
-    )
 
 
 def _ranks(

@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from matching.encoder import Vectors
 from matching.errors import ArtefactError
 
-FEWEST_TO_TELL = 5
 FEATURES = (
     "margin",  # similarity of the texts, relative to how crowded it is around both (CSLS), in tenths of a cosine
     "title_margin",  # the same for the titles; 0 where one has none
-    "shared_words",  # BM25 where both are in one language, in standard deviations among offers in it
-    "shared_marks",  # the same where the languages differ: figures, formulae, names
+    "shared_words",  # BM25 in standard deviations above what texts in the need's language share; 0 in another
     "same_language",  # 1 where both are written in one language: it is no merit in itself
     "field_agreement",  # cosine of the two field profiles, minus one half
     "maturity_gap",  # TRL steps by which the offer falls short of what the need accepts
@@ -56,24 +54,6 @@ class Fusion:
 def csls(similarities: Vectors, around_left: Vectors, around_right: Vectors) -> Vectors:
     """Cross-domain similarity local scaling (Conneau et al., 2018): 2s − r(left) − r(right), all of one shape."""
     return np.asarray(2.0 * similarities - around_left - around_right, dtype=np.float32)
-
-
-def standardised(scores: Vectors, languages: NDArray[np.str_], own: str) -> tuple[Vectors, Vectors]:
-    """One query's lexical scores in standard deviations of the documents in the same language as each.
-
-    Related languages share many subwords, so a Portuguese text is compared with Portuguese ones even for a Spanish
-    query. `scores` and `languages` have shape (documents,), `own` is the query's language. Returns two arrays of that
-    shape, for documents in `own` and in other languages, each 0 outside; 0 too where fewer than five documents, or
-    equal scores, cannot tell.
-    """
-    _, group = np.unique(languages, return_inverse=True)
-    count = np.bincount(group).astype(np.float64)
-    mean = np.bincount(group, scores) / count
-    spread = np.sqrt(np.maximum(np.bincount(group, scores.astype(np.float64) ** 2) / count - mean**2, 0.0))
-    telling = (count >= FEWEST_TO_TELL) & (spread > 1e-3)
-    values = np.where(telling, 1.0 / np.maximum(spread, 1e-3), 0.0)[group] * (scores - mean[group])
-    within = languages == own
-    return np.asarray(values * within, np.float32), np.asarray(values * ~within, np.float32)
 
 
 def save_fusion(fusion: Fusion, path: Path) -> None:

@@ -10,9 +10,7 @@ offsets come from parallel text, and a language never seen is centred on the glo
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +22,10 @@ from numpy.typing import NDArray
 
 from matching.encoder import Vectors, unit
 from matching.errors import ArtefactError, DimensionMismatch
-from matching.files import write_atomically
+from matching.files import pack, read_packed, write_atomically
 
-SHRINKAGE = 10.0  # a prior counts as so many texts
+SHRINKAGE = 10.0  # a prior counts as so many texts of a language
+CENTRE_SHRINKAGE = 100.0  # and the prior's centre as so many texts of a corpus: a few say more of topic than of place
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def fit(
     *,
     strength: float = SHRINKAGE,
 ) -> LanguageSpace:
-    """Estimate the means from a corpus, each shrunk by `strength` texts towards the prior.
+    """Estimate the means from a corpus, each shrunk by `strength` texts towards the prior, the centre by more.
 
     The prior contributes offsets (mean of a language minus centre), which carry over between corpora; its
     centre gives way to the corpus's own. Raises ArtefactError when the prior was made by another encoder.
@@ -73,7 +72,7 @@ def fit(
     for row, language in enumerate(languages):
         groups[language].append(row)
     offsets = {code: mean - prior.centre for code, mean in prior.means.items()} if prior is not None else {}
-    centre = _centre(vectors, groups, offsets, prior, strength)
+    centre = _centre(vectors, groups, offsets, prior)
     means = {code: centre + offset for code, offset in offsets.items()}
     for code, rows in groups.items():
         expected = means.get(code, centre)
@@ -86,7 +85,6 @@ def _centre(
     groups: Mapping[str, list[int]],
     offsets: Mapping[str, Vectors],
     prior: LanguageSpace | None,
-    strength: float,
 ) -> Vectors:
     """Where language-free text of this corpus lies: its mean with the languages' known offsets taken off."""
     if not len(vectors):
@@ -95,7 +93,7 @@ def _centre(
     for code, rows in groups.items():
         if code in offsets:
             total = total - len(rows) * offsets[code]
-    return _shrunk(total, len(vectors), prior.centre, strength) if prior is not None else total / len(vectors)
+    return _shrunk(total, len(vectors), prior.centre, CENTRE_SHRINKAGE) if prior is not None else total / len(vectors)
 
 
 def _shrunk(total: Vectors, count: int, expected: Vectors, strength: float) -> Vectors:
@@ -107,25 +105,20 @@ def _float(values: NDArray[Any]) -> Vectors:
 
 
 def save(space: LanguageSpace, path: Path) -> None:
-    """Write one .npz file, whole or not at all. Means are kept as float16: their error is far below the noise."""
+    """Write one file, whole or not at all. Means are kept as float16: their error is far below the noise."""
     codes = sorted(space.means)
     stack = np.stack([space.centre, *(space.means[code] for code in codes)]).astype(np.float16)
-    head = np.frombuffer(json.dumps({"encoder": space.encoder, "languages": codes}).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, head=head, means=stack)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, pack({"encoder": space.encoder, "languages": codes}, {"means": stack}))
 
 
 def load(path: Path) -> LanguageSpace:
     """Read what `save` wrote. Raises ArtefactError when the file is missing, truncated or something else."""
+    head, arrays = read_packed(path, "language space")
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            head = json.loads(stored["head"].tobytes())
-            means = stored["means"].astype(np.float32)
-        encoder: str = head["encoder"]
-        codes: list[str] = head["languages"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"{path} is not a readable language space: {error}") from error
+        means = arrays["means"].astype(np.float32)
+        encoder, codes = str(head["encoder"]), list(head["languages"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise ArtefactError(f"{path}: not a readable language space: {error}") from error
     if means.ndim != 2 or len(means) != len(codes) + 1:
         raise ArtefactError(f"{path} holds {len(means)} means for {len(codes)} languages")
     return LanguageSpace(encoder, means[0], dict(zip(codes, means[1:], strict=True)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from matching.listing import Listing
 
@@ -45,6 +48,22 @@ def direction(offer: Listing, need: Listing) -> Direction | None:
         case False, True:
             return Direction.BRING_IN
     return Direction.THIRD_COUNTRY
+
+
+def places(listings: Sequence[Listing]) -> NDArray[np.int64]:
+    """Where each listing is from, shape (listings,): 0 elsewhere, 1 Chengyu, 2 unknown."""
+    codes = {False: 0, True: 1, None: 2}
+    return np.array([codes[is_chengyu(one)] for one in listings], np.int64)
+
+
+def open_ways(directions: Collection[Direction]) -> NDArray[np.bool_]:
+    """Which places of an offer (rows) and of a need (columns) may be paired, shape (3, 3), as `places` codes them."""
+    ways = np.ones((3, 3), np.bool_)
+    ways[0, 0] = Direction.THIRD_COUNTRY in directions
+    ways[0, 1] = Direction.BRING_IN in directions
+    ways[1, 0] = Direction.GO_OUT in directions
+    ways[1, 1] = Direction.DOMESTIC in directions
+    return ways
 
 
 def veto(offer: Listing, need: Listing, directions: Collection[Direction]) -> str | None:

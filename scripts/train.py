@@ -1,4 +1,4 @@
-"""Train what the library ships: the language prior, the field classifier and the fusion, from the project's own texts.
+"""Train what the library ships: language prior, background, field classifier and fusion, from the project's own texts.
 
     python scripts/train.py [--cache var/models]
 
@@ -9,33 +9,43 @@ The held-back half of the benchmark and the sets under shared/ never enter.
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from corpora import DATA, as_listing, benchmark, embed_cached, read_jsonl, read_qrels
 from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 
-from matching import FIELDS, Encoder, LanguageSpace, Listing, Market, Models, Side, save_space
+from matching import EVERY_DIRECTION, FIELDS, Embedding, Encoder, LanguageSpace, Listing, Market, Models, Side
+from matching import background as background_module
 from matching import fields as field_module
+from matching.background import Background
 from matching.candidates import candidates
-from matching.fields import FieldClassifier
+from matching.encoder import Vectors
+from matching.fields import FieldClassifier, Terms
 from matching.models import ARTEFACTS, load_encoder
 from matching.pipeline import score
 from matching.scoring import FEATURES, Fusion, save_fusion
-from matching.space import fit
+from matching.space import fit, save
 
 WORTH_A_LOOK = 0.15  # about the share of introductions that a good scouting campaign yields
 SENSE: dict[str, tuple[float | None, float | None]] = {"same_language": (None, None), "maturity_gap": (None, 0.0)}
 RELEVANT = 2  # a grade from which a manager would introduce the two
+SET_TRAP = "g0"  # in the id of an offer written to mislead: it shares the need's words and not its problem
+BACKGROUND_PASSAGES = 500
+COMMON = 0.2  # share of the texts in which a word says nothing of their field
+Bounds = list[tuple[float | None, float | None]]
 
 
 def train_prior(encoder: Encoder) -> LanguageSpace:
     """Means of parallel passages: as the content is the same in every language, what differs is the language."""
     records = read_jsonl(DATA / "parallel" / "passages.jsonl")
-    listings = [as_listing({"id": f"{r['group']}-{r['language']}", "text": r["text"]}, Side.OFFER) for r in records]
-    vectors = np.stack([one.vector for one in embed_cached(listings, encoder)])
+    vectors = np.stack([one.vector for one in embed_texts(records, encoder)])
     groups: dict[str, list[int]] = defaultdict(list)
     for row, record in enumerate(records):
         groups[record["language"]].append(row)
@@ -43,84 +53,159 @@ def train_prior(encoder: Encoder) -> LanguageSpace:
     return LanguageSpace(encoder.name, vectors.mean(axis=0), means)
 
 
+def make_background(encoder: Encoder, prior: LanguageSpace) -> Background:
+    """Field passages, drawn evenly over languages and fields; their words, and those of the parallel passages."""
+    records = read_jsonl(DATA / "fields" / "passages.jsonl")
+    embeddings = embed_texts(records, encoder)
+    centred = language_free(embeddings, encoder, prior)
+    drawn = np.random.default_rng(0).permutation(len(records))[:BACKGROUND_PASSAGES]
+    words: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+    for row in sorted(drawn):
+        words[records[row]["language"]].append(embeddings[row].words)
+    parallel = read_jsonl(DATA / "parallel" / "passages.jsonl")
+    for record, embedding in zip(parallel, embed_texts(parallel, encoder), strict=True):
+        words[record["language"]].append(embedding.words)
+    return Background(encoder.name, centred[drawn], {code: tuple(own) for code, own in words.items()})
+
+
 def train_fields(encoder: Encoder, prior: LanguageSpace, *, with_listings: bool) -> FieldClassifier:
     """One logistic regression a field, multi-label, on the passages and, `with_listings`, on the training listings."""
-    records = [
-        {"id": f"passage-{number}", "text": r["text"], "fields": r["fields"]}
-        for number, r in enumerate(read_jsonl(DATA / "fields" / "passages.jsonl"))
-    ]
+    records = read_jsonl(DATA / "fields" / "passages.jsonl")
     if with_listings:
-        records += read_jsonl(DATA / "training" / "listings.jsonl")
+        records += [r for r in read_jsonl(DATA / "training" / "listings.jsonl") if r.get("fields")]
         for side in ("needs", "offers"):
             records += read_jsonl(DATA / "benchmark" / f"train-{side}.jsonl")
-    embeddings = embed_cached([as_listing(record, Side.OFFER) for record in records], encoder)
-    vectors = np.stack([one.vector for one in embeddings])
-    languages = [one.language for one in embeddings]
-    centred = fit(vectors, languages, encoder.name, prior).apply(vectors, languages)
+    embeddings = embed_texts(records, encoder)
+    terms = rarities([one.words for one in embeddings])
+    design = hstack([csr_matrix(language_free(embeddings, encoder, prior)), tf_idf(terms, embeddings)]).tocsr()
     weights, biases = [], []
     for name in FIELDS:
         truth = np.array([name in record["fields"] for record in records])
-        model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(centred, truth)
+        model = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(design, truth)
         weights.append(model.coef_[0])
         biases.append(model.intercept_[0])
-    return FieldClassifier(encoder.name, np.array(weights, np.float32), np.array(biases, np.float32))
+    stacked = np.array(weights, np.float32)
+    size = encoder.dimension
+    return FieldClassifier(encoder.name, stacked[:, :size], np.array(biases, np.float32), terms, stacked[:, size:])
 
 
-def labelled_pairs(
-    listings: list[Listing], qrels: dict[str, dict[str, int]], models: Models
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features and outcomes of the candidates of one market."""
+def rarities(documents: Sequence[Sequence[int]]) -> Terms:
+    """Smoothed inverse document frequencies of the words that occur in two texts and more."""
+    holding = Counter(word for words in documents for word in set(words))
+    ids = np.array(sorted(word for word, count in holding.items() if count > 1), np.int32)
+    counts = np.array([holding[word] for word in ids.tolist()])
+    rarity = np.where(counts <= COMMON * len(documents), np.log((1 + len(documents)) / (1 + counts)) + 1, 0.0)
+    return Terms(ids, rarity.astype(np.float32), float(np.log(1 + len(documents)) + 1))
+
+
+def tf_idf(terms: Terms, embeddings: Sequence[Embedding]) -> csr_matrix:
+    """The texts' words as a sparse matrix, shape (texts, terms)."""
+    weighed = [terms.weigh(one.words) for one in embeddings]
+    rows = np.repeat(np.arange(len(weighed)), [len(places) for places, _ in weighed])
+    places, values = np.concatenate([w[0] for w in weighed]), np.concatenate([w[1] for w in weighed])
+    return csr_matrix((values, (rows, places)), shape=(len(weighed), len(terms.ids)))
+
+
+def embed_texts(records: Sequence[dict[str, str]], encoder: Encoder) -> list[Embedding]:
+    """Embeddings of the records' words; ids are made up."""
+    listings = [as_listing({**record, "id": f"text-{i}"}, Side.OFFER) for i, record in enumerate(records)]
+    return embed_cached(listings, encoder)
+
+
+def language_free(embeddings: Sequence[Embedding], encoder: Encoder, prior: LanguageSpace) -> Vectors:
+    """Vectors in the language space of these very texts."""
+    vectors = np.stack([one.vector for one in embeddings])
+    languages = [one.language for one in embeddings]
+    return fit(vectors, languages, encoder.name, prior).apply(vectors, languages)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Candidate pairs of markets: features (pairs, features), whether relevant, whether the offer was set as a trap."""
+
+    features: np.ndarray
+    relevant: np.ndarray
+    trap: np.ndarray
+
+
+def labelled_pairs(listings: list[Listing], qrels: dict[str, dict[str, int]], models: Models) -> Pairs:
+    """All candidates of one market."""
     market = Market.build(listings, embed_cached(listings, models.encoder), models)
-    found = candidates(market, 50)
+    found = candidates(market, 50, EVERY_DIRECTION)
     offers, needs = market.stands[Side.OFFER].listings, market.stands[Side.NEED].listings
-    pairs = zip(found.offers, found.needs, strict=True)
-    outcomes = [qrels.get(needs[n].id, {}).get(offers[o].id, 0) >= RELEVANT for o, n in pairs]
-    return score(market, found), np.array(outcomes)
+    ids = [(offers[o].id, needs[n].id) for o, n in zip(found.offers, found.needs, strict=True)]
+    return Pairs(
+        score(market, found),
+        np.array([qrels.get(need, {}).get(offer, 0) >= RELEVANT for offer, need in ids]),
+        np.array([is_trap(offer) for offer, _ in ids]),
+    )
 
 
-def fit_signed(features: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
-    """Maximum likelihood weights and, last, intercept of a logistic regression whose weights keep their sense.
+def is_trap(offer: str) -> bool:
+    """Whether an offer was written to mislead."""
+    return SET_TRAP in offer or offer.endswith("-x")
 
-    Likeness never counts against a pair and a shortfall in maturity never for it, whatever chance says in few data.
-    """
+
+def bereft(listings: Sequence[Listing], half: int) -> list[Listing]:
+    """A market in which half of the topics have lost their offers: their needs have no good match."""
+
+    def kept(one: Listing) -> bool:
+        topic = one.id.rsplit("-", 1)[0]
+        return one.side is Side.NEED or hashlib.sha256(topic.encode()).digest()[0] % 2 != half
+
+    return [one for one in listings if kept(one)]
+
+
+def likeliest(features: np.ndarray, outcomes: np.ndarray, bounds: Bounds) -> np.ndarray:
+    """Maximum likelihood weights and, last, intercept of a logistic regression within `bounds`."""
     design = np.column_stack([features, np.ones(len(features))])
-    bounds = [SENSE.get(name, (0.0, None)) for name in FEATURES] + [(None, None)]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = design @ weights
         errors = 1.0 / (1.0 + np.exp(-logits)) - outcomes
         return float(np.logaddexp(0.0, logits).sum() - logits[outcomes].sum()), design.T @ errors
 
-    found = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)])
     if not found.success:
         raise RuntimeError(f"the fusion did not converge: {found.message}")
     return np.asarray(found.x)
 
 
 def train_fusion(models: Models) -> Fusion:
-    """Logistic regression on the candidates of several markets: mixed languages, English alone, Chinese alone."""
-    own = read_jsonl(DATA / "training" / "listings.jsonl")
-    own_qrels = read_qrels(DATA / "training" / "qrels.tsv")
-    mixed, mixed_qrels = benchmark("train")
-    markets = [
-        (mixed, mixed_qrels),
-        ([as_listing(r) for r in own if r["language"] == "en"], own_qrels),
-        ([as_listing(r) for r in own if r["language"] == "zh"], own_qrels),
-        (mixed + [as_listing(r) for r in own], mixed_qrels | own_qrels),
-    ]
-    parts = [labelled_pairs(listings, qrels, models) for listings, qrels in markets]
-    features = np.concatenate([part[0] for part in parts])
-    outcomes = np.concatenate([part[1] for part in parts])
-    solution = fit_signed(features, outcomes)
-    weights = {name: round(float(weight), 5) for name, weight in zip(FEATURES, solution, strict=False)}
+    """Weights from pairs as they come, then confidence from all pairs, the traps among them.
+
+    Likeness never counts against a pair and a shortfall in maturity never for it, whatever chance says in few data. An
+    offer in four was written to share a need's words without answering it; learned from, they would teach that shared
+    words mean little. So they only temper the probabilities: one factor and one intercept for all.
+    """
+    parts = [labelled_pairs(listings, qrels, models) for listings, qrels in markets()]
+    features = np.concatenate([part.features for part in parts])
+    relevant = np.concatenate([part.relevant for part in parts])
+    trap = np.concatenate([part.trap for part in parts])
+    natural = likeliest(features[~trap], relevant[~trap], [SENSE.get(name, (0.0, None)) for name in FEATURES])
+    log_odds = features @ natural[:-1] + natural[-1]
+    factor, intercept = likeliest(log_odds[:, None], relevant, [(0.0, None)])
+    weights = {name: round(float(factor * w), 5) for name, w in zip(FEATURES, natural[:-1], strict=True)}
     trained_on = {
         "encoder": models.encoder.name,
         "texts": "data/training and the training half of data/benchmark",
-        "pairs": len(outcomes),
-        "relevant": int(outcomes.sum()),
+        "pairs": len(relevant),
+        "relevant": int(relevant.sum()),
         "outcome": f"grade {RELEVANT} or more",
     }
-    return Fusion(weights, round(float(solution[-1]), 5), WORTH_A_LOOK, trained_on)
+    return Fusion(weights, round(float(factor * natural[-1] + intercept), 5), WORTH_A_LOOK, trained_on)
+
+
+def markets() -> list[tuple[list[Listing], dict[str, dict[str, int]]]]:
+    """Mixed languages, English alone, Chinese alone; the latter two also with half of the needs unanswerable."""
+    own = read_jsonl(DATA / "training" / "listings.jsonl")
+    qrels = read_qrels(DATA / "training" / "qrels.tsv")
+    found = [benchmark("train")]
+    for language in ("en", "zh"):
+        listings = [as_listing(r) for r in own if r["language"] == language]
+        found.append((listings, qrels))
+        found += [(bereft(listings, half), qrels) for half in (0, 1)]
+    return found
 
 
 def main() -> None:
@@ -129,13 +214,15 @@ def main() -> None:
     encoder = load_encoder(parser.parse_args().cache)
     ARTEFACTS.mkdir(exist_ok=True)
     prior = train_prior(encoder)
-    save_space(prior, ARTEFACTS / "language_prior.npz")
+    save(prior, ARTEFACTS / "language_prior.npz")
+    background = make_background(encoder, prior)
+    background_module.save(background, ARTEFACTS / "background.npz")
     fields = train_fields(encoder, prior, with_listings=True)
-    field_module.save(fields, ARTEFACTS / "fields.json")
+    field_module.save(fields, ARTEFACTS / "fields.npz")
     untrained = Fusion(dict.fromkeys(FEATURES, 0.0), 0.0, 0.0, {})
     # The fusion learns how far to trust guesses on listings that the classifier has not seen.
     blind = train_fields(encoder, prior, with_listings=False)
-    fusion = train_fusion(Models(encoder, prior, untrained, blind))
+    fusion = train_fusion(Models(encoder, prior, untrained, blind, background))
     save_fusion(fusion, ARTEFACTS / "fusion.json")
     for name in FEATURES:
         print(f"{name:16} {fusion.weights[name]:8.3f}")

@@ -22,7 +22,8 @@ def lines(path: Path, records: list[dict[str, object]]) -> Path:
 
 
 def test_match_writes_pairings_and_what_was_dropped(runner: CliRunner, tmp_path: Path) -> None:
-    file = lines(tmp_path / "in.jsonl", [OFFER, NEED, *OTHERS, NEED | {"id": "n3", "country": "CN"}])
+    barred = NEED | {"id": "n4", "excluded_countries": ["CN"]}
+    file = lines(tmp_path / "in.jsonl", [OFFER, NEED, *OTHERS, NEED | {"id": "n3", "country": "CN"}, barred])
     output, dropped = tmp_path / "out.jsonl", tmp_path / "dropped.jsonl"
     options = ["--output", str(output), "--dropped", str(dropped), "--min-probability", "0"]
     result = runner.invoke(main, ["match", str(file), *options])
@@ -32,9 +33,12 @@ def test_match_writes_pairings_and_what_was_dropped(runner: CliRunner, tmp_path:
     assert all(list(pairing) == KEYS for pairing in pairings)
     first = {(one["offer"], one["need"]): one["rank_for_need"] for one in pairings}
     assert first["o1", "n1"] == 1
-    assert {"offer": "o1", "need": "n3", "reason": "direction domestic is not asked for"} in [
-        json.loads(line) for line in dropped.read_text("utf-8").splitlines()
-    ]
+    reasons = {
+        (one["offer"], one["need"]): one["reason"] for one in map(json.loads, dropped.read_text("utf-8").splitlines())
+    }
+    assert reasons["o1", "n4"] == "the need excludes CN"
+    assert not any(need == "n3" for _, need in [*reasons, *first])  # domestic: never looked at, only counted
+    assert "pairs in a direction not asked for" in result.stderr
 
 
 def test_match_reports_bad_lines_and_goes_on(runner: CliRunner, tmp_path: Path) -> None:

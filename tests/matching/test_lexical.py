@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matching.lexical import K1, B, LexicalIndex
+from matching.lexical import FEWEST, K1, B, LexicalIndex, LexicalMarket
 
 
 def bm25(documents: list[list[int]], query: list[int]) -> list[float]:
@@ -15,7 +16,7 @@ def bm25(documents: list[list[int]], query: list[int]) -> list[float]:
     scores = []
     for document in documents:
         score = 0.0
-        for token in set(query):
+        for token in query:
             holding = sum(token in other for other in documents)
             frequency = document.count(token)
             if frequency:
@@ -36,9 +37,9 @@ def test_scores_are_those_of_the_formula(documents: list[list[int]], query: list
     np.testing.assert_allclose(found, bm25(documents, query), rtol=1e-4, atol=1e-6)
 
 
-def test_a_repeated_query_token_counts_once() -> None:
+def test_a_repeated_query_word_counts_again() -> None:
     index = LexicalIndex([[1, 2], [2, 3]])
-    assert index.scores([1, 1, 1]).tolist() == index.scores([1]).tolist()
+    assert index.scores([1, 1]).tolist() == pytest.approx([2 * x for x in index.scores([1]).tolist()])
 
 
 def test_unknown_tokens_and_empty_corpora_score_zero() -> None:
@@ -46,3 +47,30 @@ def test_unknown_tokens_and_empty_corpora_score_zero() -> None:
     assert LexicalIndex([[1], [2]]).scores([]).tolist() == [0.0, 0.0]
     assert LexicalIndex([[], []]).scores([1]).tolist() == [0.0, 0.0]
     assert LexicalIndex([]).scores([1]).shape == (0,)
+
+
+def test_words_count_among_texts_of_the_query_s_language_in_standard_deviations() -> None:
+    spanish = [[1, 2], [1, 3], [4, 5], [6, 7], [8, 9]]
+    languages = np.array(["es"] * 5 + ["pt"])
+    shared = LexicalMarket([*spanish, [1, 2]], languages, {}).shared([1, 2], "es")
+    alone = LexicalIndex(spanish).scores([1, 2])
+    np.testing.assert_allclose(shared[:5], (alone - alone.mean()) / alone.std(), rtol=1e-4)
+    assert shared[5] == 0.0
+
+
+def test_background_texts_tell_what_is_usual_and_are_not_returned() -> None:
+    """Alone two texts tell nothing; beside eight that all hold the word 1, sharing it says little."""
+    languages = np.array(["kk", "kk"])
+    assert LexicalMarket([[1, 2], [1, 3]], languages, {}).shared([1, 2], "kk").tolist() == [0.0, 0.0]
+    shared = LexicalMarket([[1, 2], [1, 3]], languages, {"kk": [[1, 10 + i] for i in range(8)]}).shared([1, 2], "kk")
+    assert shared.shape == (2,)
+    assert shared[0] > 2.5
+    assert abs(shared[1]) < 0.5
+
+
+def test_too_few_texts_or_an_unknown_language_say_nothing() -> None:
+    documents = [[1]] * (FEWEST - 1)
+    market = LexicalMarket(documents, np.array(["th"] * len(documents)), {})
+    assert not market.shared([1], "th").any()
+    assert not market.shared([1], "xx").any()
+    assert LexicalMarket([], np.array([], np.str_), {}).shared([1], "th").shape == (0,)

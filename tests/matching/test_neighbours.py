@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from matching import neighbours
 from matching.encoder import Vectors
-from matching.neighbours import Nearest, nearest_both_ways
+from matching.neighbours import Nearest, crowding, nearest_both_ways
 
 
 def brute_force(left: Vectors, right: Vectors, k: int) -> list[list[int]]:
@@ -54,15 +54,29 @@ def test_when_all_is_tied_the_lowest_positions_win() -> None:
     assert back.positions.tolist() == [[0, 1, 2, 3]] * 9
 
 
-def test_the_neighbourhood_is_the_mean_of_the_nearest() -> None:
-    random = np.random.default_rng(2)
-    left, right = (random.normal(size=(n, 8)).astype(np.float32) for n in (6, 20))
-    forth, _ = nearest_both_ways(left, right, 10)
-    expected = -np.sort(-(left @ right.T), axis=1)[:, :5].mean(axis=1)
-    np.testing.assert_allclose(forth.neighbourhood(5), expected, rtol=1e-5)
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 10), st.integers(1, 10), st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_what_is_not_allowed_never_takes_a_place(rows: int, columns: int, k: int, block: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    left, right = (random.integers(-2, 3, (n, 3)).astype(np.float32) for n in (rows, columns))
+    mask = random.random((rows, columns)) < 0.5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "BLOCK", block)
+        forth, back = nearest_both_ways(left, right, k, lambda rows: mask[rows])
+    for found, scores in (
+        (forth, np.where(mask, left @ right.T, -np.inf)),
+        (back, np.where(mask, left @ right.T, -np.inf).T),
+    ):
+        for row, own in enumerate(scores):
+            allowed = [j for j in sorted(range(len(own)), key=lambda j: (-own[j], j)) if np.isfinite(own[j])][:k]
+            assert found.positions[row][np.isfinite(found.scores[row])].tolist() == allowed
 
 
-def test_beside_an_empty_side_the_neighbourhood_is_zero() -> None:
-    forth, back = nearest_both_ways(np.ones((3, 2), np.float32), np.zeros((0, 2), np.float32), 4)
-    assert forth.neighbourhood(2).tolist() == [0.0, 0.0, 0.0]
-    assert back.neighbourhood(2).shape == (0,)
+def test_crowding_is_the_mean_of_the_best() -> None:
+    scores = np.random.default_rng(2).normal(size=(6, 20)).astype(np.float32)
+    np.testing.assert_allclose(crowding(scores, 5), -np.sort(-scores, axis=1)[:, :5].mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(crowding(scores, 50), scores.mean(axis=1), rtol=1e-4)
+
+
+def test_beside_an_empty_side_there_is_no_crowding() -> None:
+    assert crowding(np.zeros((3, 0), np.float32), 2).tolist() == [0.0, 0.0, 0.0]

@@ -7,7 +7,18 @@ import random
 import numpy as np
 import pytest
 
-from matching import Direction, InvalidListing, Listing, MatchOptions, Side, embed, hashing_models, match, read_listing
+from matching import (
+    Direction,
+    InvalidListing,
+    Listing,
+    MatchOptions,
+    Side,
+    answers,
+    embed,
+    hashing_models,
+    match,
+    read_listing,
+)
 from matching.encoder import unit
 from matching.market import Market
 from matching.models import Models
@@ -103,9 +114,26 @@ def test_terms_that_contradict_drop_the_pair_with_the_reason(models: Models) -> 
 
 def test_a_pairing_between_two_third_countries_is_off_unless_all_are_ranked(models: Models) -> None:
     abroad = [dataclasses.replace(one, country="KZ" if one.side is Side.OFFER else "HU") for one in listings()]
-    assert match(abroad, models).pairings == ()
+    closed = match(abroad, models)
+    assert closed.pairings == closed.dropped == ()
+    assert closed.unasked == len(SUBJECTS) ** 2
     found = match(abroad, models, MatchOptions(rank_all=True)).pairings
     assert {p.direction for p in found} == {Direction.THIRD_COUNTRY}
+
+
+def test_listings_of_other_directions_take_no_place_of_those_that_are_asked_for(models: Models) -> None:
+    """A hundred and more nearer offers from third countries do not hide the one from Chengyu."""
+    need = read_listing({"id": "n", "side": "need", "text": "drying of coffee cherries", "country": "KZ"})
+    near = [
+        read_listing({"id": f"o{i:03}", "side": "offer", "text": f"drying of coffee cherries {i}", "country": "HU"})
+        for i in range(250)
+    ]
+    ours = read_listing({"id": "ours", "side": "offer", "text": "a dryer", "country": "CN", "region": "CN-50"})
+    own = [need, *near, ours]
+    found = match(own, models, MatchOptions(min_probability=0.0)).pairings
+    assert [(p.offer, p.direction) for p in found] == [("ours", Direction.GO_OUT)]
+    embeddings = embed(own, models.encoder)
+    assert [p.offer for p in answers(Market.build(own, embeddings, models), need, embeddings[0])] == ["ours"]
 
 
 def test_unknown_terms_change_nothing(models: Models) -> None:
@@ -134,7 +162,7 @@ def test_a_listing_ranks_in_the_live_market_as_in_the_full_match(models: Models)
     market = Market.build(own, embeddings, models)
     full = match_embedded(own, embeddings, models, MatchOptions(rank_all=True)).pairings
     need = next(i for i, one in enumerate(own) if one.id == "n03")
-    live = market.rank(own[need], embeddings[need], limit=5)
+    live = answers(market, own[need], embeddings[need], limit=5)
     expected = sorted((p for p in full if p.need == "n03"), key=lambda p: p.rank_for_need or 0)[:5]
     assert [p.offer for p in live] == [p.offer for p in expected]
     assert [p.probability for p in live] == pytest.approx([p.probability for p in expected], abs=1e-5)

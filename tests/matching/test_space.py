@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
-from matching.space import LanguageSpace, fit, load, save
+from matching.space import CENTRE_SHRINKAGE, LanguageSpace, fit, load, save
 
 ENCODER = "model|passage:"
 
@@ -60,7 +60,8 @@ def test_with_a_prior_its_offsets_carry_over() -> None:
     some, languages, before = vectors(5), ["en"] * 3 + ["ru"] * 2, prior()
     offset = before.means["en"] - before.centre
     space = fit(some, languages, ENCODER, before, strength=4.0)
-    centre = (some.sum(axis=0) - 3 * offset + 4 * before.centre) / 9
+    weight = CENTRE_SHRINKAGE
+    centre = (some.sum(axis=0) - 3 * offset + weight * before.centre) / (5 + weight)
     np.testing.assert_allclose(space.centre, centre, rtol=1e-4)
     np.testing.assert_allclose(space.means["en"], (some[:3].sum(axis=0) + 4 * (centre + offset)) / 7, rtol=1e-4)
     np.testing.assert_allclose(space.means["ru"], (some[3:].sum(axis=0) + 4 * centre) / 6, rtol=1e-4)
