@@ -8,7 +8,7 @@ hundreds. The words of each language's passages say which of its words are commo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from matching.errors import ArtefactError
 from matching.files import Arrays, pack, read_packed, write_atomically
 
 FILL = 300
+FILL_WORDS = 30  # fewer: other subjects than the market's make all that it shares look uncommon
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Background:
     def beside(self, size: int) -> Vectors:
         """The vectors that fill a side of `size` listings up to `FILL`; none where it is large enough."""
         return self.vectors[: max(0, FILL - size)]
+
+    def words_beside(self, language: str, size: int) -> Sequence[tuple[int, ...]]:
+        """The passages that fill `size` listings in a language up to `FILL_WORDS`, as far as there are any."""
+        return self.words.get(language, ())[: max(0, FILL_WORDS - size)]
 
 
 def nothing(encoder: str, dimension: int) -> Background:

@@ -202,6 +202,9 @@ def _write_model(packed: Packed, folder: Path) -> None:
     """Write a BertModel, its tokenizer and sentence-transformers' module list (mean pooling, unit length)."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bert-") as bert:
         _write_bert(packed, Path(bert))

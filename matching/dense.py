@@ -99,7 +99,10 @@ class VectorIndex:
         return np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write the folder anew: built aside, then put in place, so that no reader sees half of it."""
+        """Write the folder anew: built aside, then put in place, so that no reader sees half of it.
+
+        An old folder is moved aside first and comes back when the new one cannot take its place.
+        """
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -107,9 +110,7 @@ class VectorIndex:
             (aside / "ids.json").write_text(json.dumps({str(n): i for n, i in sorted(self._id.items())}), "utf-8")
             (aside / "manifest.json").write_text(json.dumps(self._manifest(aside), indent=1), "utf-8")
             aside.chmod(0o755)
-            if folder.exists():
-                shutil.rmtree(folder)
-            aside.rename(folder)
+            _put_in_place(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -147,6 +148,20 @@ def load_index(folder: Path, *, encoder: str, space: str) -> VectorIndex:
             f"{folder}: vectors, ids and manifest disagree in number or dimension; build the index again"
         )
     return index
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = new.with_name(f"{new.name}-old")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old)
 
 
 def _read_manifest(folder: Path) -> Mapping[str, Any]:

@@ -150,7 +150,9 @@ def has_fast_bf16() -> bool:
 def _load(source: str | Path) -> Any:
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # of loading: it takes a second, and stderr is the user's
     try:
         return SentenceTransformer(str(source))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

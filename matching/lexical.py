@@ -7,12 +7,13 @@ what texts in two languages share is mostly what the languages share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
+from matching.background import Background
 from matching.encoder import Vectors
 
 K1 = 2.0
@@ -44,16 +45,14 @@ class LexicalMarket:
     """One index a language over one side of a market, filled up with background documents of that language.
 
     The background says which words are common and how much two texts share by chance, where a market has few texts in
-    a language; background documents are never returned.
+    a language; its documents are never returned.
     """
 
-    def __init__(
-        self, documents: Sequence[Words], languages: NDArray[np.str_], background: Mapping[str, Sequence[Words]]
-    ) -> None:
+    def __init__(self, documents: Sequence[Words], languages: NDArray[np.str_], background: Background) -> None:
         self._size = len(documents)
         self._positions = {str(code): np.flatnonzero(languages == code) for code in np.unique(languages)}
         self._indexes = {
-            code: LexicalIndex([*(documents[int(i)] for i in own), *background.get(code, ())])
+            code: LexicalIndex([*(documents[int(i)] for i in own), *background.words_beside(code, len(own))])
             for code, own in self._positions.items()
         }
 

@@ -95,9 +95,7 @@ class Market:
             space=space,
             stands=stands,
             indexes={side: _index(stand, space) for side, stand in stands.items()},
-            lexical={
-                side: LexicalMarket(stand.words, stand.languages, background.words) for side, stand in stands.items()
-            },
+            lexical={side: LexicalMarket(stand.words, stand.languages, background) for side, stand in stands.items()},
             around=_crowding_both_ways(offers.vectors, needs.vectors, background),
             title_around=_title_crowding(offers, needs, background),
         )

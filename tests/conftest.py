@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from matching.bundled import ensure_model
+from matching.bundled import NAME, ensure_model
 from matching.encoder import SentenceEncoder
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -27,7 +27,7 @@ def model_folder() -> Path:
 @pytest.fixture(scope="session")
 def encoder(model_folder: Path) -> SentenceEncoder:
     """The bundled model in float32, so that vectors do not depend on the processor."""
-    return SentenceEncoder(model_folder, name="bundled", number_format="float32")
+    return SentenceEncoder(model_folder, name=NAME, number_format="float32")
 
 
 @pytest.fixture(scope="session")

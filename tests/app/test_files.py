@@ -1,8 +1,11 @@
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
+from app import queries
 from app.db import Database
 from app.errors import AppError, StorageFull, Unusable
 from app.files import read_listing_file
@@ -68,3 +71,22 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     (tmp_path / "dukou.db").write_text("no database " * 1000)
     with pytest.raises(AppError, match="damaged or something else"):
         Database(f"sqlite:///{tmp_path}/dukou.db")
+
+
+def test_on_a_full_disk_an_import_leaves_nothing_half_done(settings: Settings, tmp_path: Path) -> None:
+    """SQLite itself says that it is full: no page more than it has may be used."""
+    database = Database(settings.url)
+
+    @event.listens_for(database.engine, "connect")
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    database.engine.dispose()
+    path = tmp_path / "in.jsonl"
+    records = [OFFER | {"id": f"o{i}", "description": "slurry " * 1_000} for i in range(40)]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    with pytest.raises(StorageFull, match="cannot be written: database or disk is full"):
+        import_listings(database, path)
+    with database.session() as session:
+        assert queries.all_listings(session) == []
+    database.close()

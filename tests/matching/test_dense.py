@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -117,6 +118,26 @@ def test_a_saved_index_comes_back_and_can_be_changed(tmp_path: Path) -> None:
     stored["中文 id"] = np.full(SIZE, 3, np.float32)
     back.put(["中文 id"], stored["中文 id"][None])
     agree(back, stored, 5)
+
+
+def test_when_the_new_index_cannot_take_its_place_the_old_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, stored = filled()
+    folder = tmp_path / "index"
+    index.save(folder)
+    rename = Path.rename
+
+    def refusing(self: Path, target: Path) -> Path:
+        if target == folder and not self.name.endswith("-old"):
+            raise OSError(errno.EIO, "cannot rename")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(OSError, match="cannot rename"):
+        VectorIndex(SIZE, ENCODER, SPACE).save(folder)
+    assert list(tmp_path.iterdir()) == [folder]
+    agree(load_index(folder, encoder=ENCODER, space=SPACE), stored, 5)
 
 
 def test_an_empty_index_can_be_saved(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matching.bundled import NAME
 from matching.encoder import TOKENS_PER_BATCH, HashingEncoder, SentenceEncoder, _batches, unit
 from matching.errors import ModelError
 
@@ -60,7 +61,7 @@ def test_tokens_carry_neither_prefix_nor_marks_and_are_not_cut(encoder: Sentence
 
 
 def test_the_name_tells_model_and_prefix(encoder: SentenceEncoder) -> None:
-    assert encoder.name == "bundled|passage:"
+    assert encoder.name == f"{NAME}|passage:"
 
 
 def test_a_translation_is_nearer_than_another_text(encoder: SentenceEncoder) -> None:

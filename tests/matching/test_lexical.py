@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matching.background import Background, nothing
 from matching.lexical import FEWEST, K1, B, LexicalIndex, LexicalMarket
 
 
@@ -26,6 +27,7 @@ def bm25(documents: list[list[int]], query: list[int]) -> list[float]:
     return scores
 
 
+NOTHING = nothing("x", 2)
 TOKENS = st.lists(st.integers(0, 6), max_size=8)
 
 
@@ -52,7 +54,7 @@ def test_unknown_tokens_and_empty_corpora_score_zero() -> None:
 def test_words_count_among_texts_of_the_query_s_language_in_standard_deviations() -> None:
     spanish = [[1, 2], [1, 3], [4, 5], [6, 7], [8, 9]]
     languages = np.array(["es"] * 5 + ["pt"])
-    shared = LexicalMarket([*spanish, [1, 2]], languages, {}).shared([1, 2], "es")
+    shared = LexicalMarket([*spanish, [1, 2]], languages, NOTHING).shared([1, 2], "es")
     alone = LexicalIndex(spanish).scores([1, 2])
     np.testing.assert_allclose(shared[:5], (alone - alone.mean()) / alone.std(), rtol=1e-4)
     assert shared[5] == 0.0
@@ -61,8 +63,9 @@ def test_words_count_among_texts_of_the_query_s_language_in_standard_deviations(
 def test_background_texts_tell_what_is_usual_and_are_not_returned() -> None:
     """Alone two texts tell nothing; beside eight that all hold the word 1, sharing it says little."""
     languages = np.array(["kk", "kk"])
-    assert LexicalMarket([[1, 2], [1, 3]], languages, {}).shared([1, 2], "kk").tolist() == [0.0, 0.0]
-    shared = LexicalMarket([[1, 2], [1, 3]], languages, {"kk": [[1, 10 + i] for i in range(8)]}).shared([1, 2], "kk")
+    usual = Background("x", NOTHING.vectors, {"kk": tuple((1, 10 + i) for i in range(8))})
+    assert LexicalMarket([[1, 2], [1, 3]], languages, NOTHING).shared([1, 2], "kk").tolist() == [0.0, 0.0]
+    shared = LexicalMarket([[1, 2], [1, 3]], languages, usual).shared([1, 2], "kk")
     assert shared.shape == (2,)
     assert shared[0] > 2.5
     assert abs(shared[1]) < 0.5
@@ -70,7 +73,7 @@ def test_background_texts_tell_what_is_usual_and_are_not_returned() -> None:
 
 def test_too_few_texts_or_an_unknown_language_say_nothing() -> None:
     documents = [[1]] * (FEWEST - 1)
-    market = LexicalMarket(documents, np.array(["th"] * len(documents)), {})
+    market = LexicalMarket(documents, np.array(["th"] * len(documents)), NOTHING)
     assert not market.shared([1], "th").any()
     assert not market.shared([1], "xx").any()
-    assert LexicalMarket([], np.array([], np.str_), {}).shared([1], "th").shape == (0,)
+    assert LexicalMarket([], np.array([], np.str_), NOTHING).shared([1], "th").shape == (0,)
