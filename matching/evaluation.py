@@ -81,6 +81,16 @@ def macro_f1(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[s
     return _mean(values)
 
 
+def weighted_kappa(first: Sequence[int], second: Sequence[int]) -> float:
+    """Agreement of two judges beyond chance, quadratic weights (Cohen, 1968): 1 is agreement, 0 what chance gives.
+
+    Grades of the same pairs in the same order; 1 too where both judges give all pairs one and the same grade.
+    """
+    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    by_chance = float(((one[:, None] - other[None, :]) ** 2).mean())
+    return 1.0 - float(((one - other) ** 2).mean()) / by_chance if by_chance else 1.0
+
+
 def _judged(qrels: Qrels) -> dict[str, Mapping[str, int]]:
     return {query: grades for query, grades in qrels.items() if any(grade > 0 for grade in grades.values())}
 

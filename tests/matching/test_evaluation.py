@@ -90,3 +90,18 @@ def test_macro_f1_agrees_with_another_implementation() -> None:
     expected = f1_score(truth, predicted, average="macro")
     assert ev.macro_f1(truth, predicted, ["a", "b", "c"]) == pytest.approx(expected)
     assert ev.macro_f1(["a"], ["a"], ["a", "b"]) == 0.5
+
+
+def test_kappa_is_one_for_agreement_and_zero_for_chance() -> None:
+    assert ev.weighted_kappa([0, 1, 3, 3], [0, 1, 3, 3]) == 1.0
+    assert ev.weighted_kappa([0, 0, 3, 3], [0, 3, 0, 3]) == pytest.approx(0.0)
+    assert ev.weighted_kappa([0, 3], [3, 0]) == pytest.approx(-1.0)
+    assert ev.weighted_kappa([2, 2], [2, 2]) == 1.0
+
+
+def test_kappa_follows_its_definition_over_the_table_of_grades() -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 4, 200).tolist(), rng.integers(0, 4, 200).tolist()
+    assert ev.weighted_kappa(one, other) == pytest.approx(cohen_kappa_score(one, other, weights="quadratic"))
