@@ -62,8 +62,8 @@ def search(request: Request, body: SearchIn) -> MatchesOut:
 
 
 @health.get("/live")
-def live() -> Health:
-    """The process answers."""
+async def live() -> Health:
+    """The process answers, even while all its threads wait for the search."""
     return Health(status="live")
 
 

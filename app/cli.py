@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -37,9 +38,16 @@ def reported() -> Iterator[None]:
     """One red line and exit status 2 for every foreseen error."""
     try:
         yield
-    except (AppError, MatchingError) as error:
-        err.print(f"[red]{escape(str(error))}[/red]")
+    except (AppError, MatchingError, ValidationError) as error:
+        err.print(f"[red]{escape(_in_a_line(error))}[/red]")
         raise typer.Exit(2) from error
+
+
+def _in_a_line(error: Exception) -> str:
+    """The error's own words; of settings that cannot be read, which variable and why."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"DUKOU_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors() if one["loc"])
 
 
 @main.command("match")
@@ -110,9 +118,9 @@ def import_file(file: Path) -> None:
     with reported(), _live() as live:
         done = import_listings(live.database, file)
         _report(file, [*done.problems, *done.warnings])
+        err.print(f"{done.new} new, {done.changed} changed, {done.unchanged} unchanged, {len(done.problems)} left out")
         if done.new or done.changed:
             live.load()
-    err.print(f"{done.new} new, {done.changed} changed, {done.unchanged} unchanged, {len(done.problems)} left out")
     if not done.new + done.changed + done.unchanged:
         raise typer.Exit(2)
     raise typer.Exit(1 if done.problems else 0)
@@ -121,8 +129,8 @@ def import_file(file: Path) -> None:
 @main.command()
 def prepare(model: ModelOption = None) -> None:
     """Build the model under the home folder and load it once, so that later starts are quick."""
-    settings = _settings(model)
     with reported():
+        settings = _settings(model)
         models = read_models(settings)
     err.print(f"{models.encoder.name}: ready, {models.encoder.dimension} dimensions; kept in {settings.cache}")
 
@@ -148,8 +156,8 @@ def serve(
 
     from app.main import create_app
 
-    settings = Settings()
     with reported():
+        settings = Settings()
         Database(settings.url).close()
     uvicorn.run(create_app(settings), host=host or settings.host, port=port or settings.port)
 

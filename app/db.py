@@ -11,10 +11,10 @@ import alembic.command
 from alembic.config import Config
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 from sqlmodel import Session, create_engine
 
-from app.errors import AppError, Conflict, StorageBusy, StorageFull
+from app.errors import AppError, Conflict, StorageBusy, StorageFull, Unusable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 10  # seconds to wait for a locked SQLite file
@@ -51,8 +51,11 @@ def migrate(engine: Engine) -> None:
 
 
 def make_folder(url: str) -> None:
-    """Make the folder of an SQLite file. Raises StorageFull when that is not possible."""
-    place = make_url(url)
+    """Make the folder of an SQLite file. Raises StorageFull when that is not possible, Unusable for a wrong address."""
+    try:
+        place = make_url(url)
+    except ArgumentError as error:
+        raise Unusable(f"DUKOU_DATABASE_URL: {error}") from error
     if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
         return
     folder = Path(str(place.database)).parent
@@ -85,8 +88,12 @@ def _in_words(error: DatabaseError) -> AppError | DatabaseError:
 
 
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url)
+    """Raises Unusable for what is no database's address, and where its driver is not installed."""
+    try:
+        if make_url(url).get_backend_name() != "sqlite":
+            return create_engine(url)
+    except (ArgumentError, ImportError) as error:
+        raise Unusable(f"DUKOU_DATABASE_URL: {error}") from error
     engine = create_engine(url, connect_args={"timeout": PATIENCE})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine

@@ -61,8 +61,10 @@ def read_listing_file(path: Path, side: str | None = None) -> ListingFile:
 
 
 def read_record(record: Record) -> Listing:
-    """`read_listing`, and an id that can be stored: half a surrogate pair is no text."""
+    """`read_listing`, and an id that can be stored and asked for: half a surrogate pair is no text."""
     listing = read_listing(record)
+    if listing.id.endswith("/matches"):
+        raise InvalidListing("id", "must not end in /matches, which asks for the matches of a listing")
     try:
         listing.id.encode()
     except UnicodeEncodeError as error:

@@ -69,6 +69,8 @@ def _store(session: Session, listing: Listing, record: Record, now: datetime) ->
     """A record that says the same as before leaves its row as it was."""
     row = queries.listing(session, listing.id)
     created = row is None
+    if row is None or row.record != record:
+        queries.next_revision(session)
     if row is None:
         row = ListingRow(
             id=listing.id, side=listing.side, record=record, text_hash=listing.text_hash, created_at=now, updated_at=now

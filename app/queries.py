@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
 
-from app.tables import EmbeddingRow, ListingRow
+from app.tables import EmbeddingRow, ListingRow, RevisionRow
 
-State = tuple[int, datetime | None]
 BLOCK = 500  # SQLite takes a limited number of values in one statement
 
 
@@ -29,9 +30,22 @@ def listings_after(session: Session, cursor: str, limit: int) -> list[ListingRow
     return list(session.exec(chosen))
 
 
-def state(session: Session) -> State:
-    """How many listings there are and when one last changed: equal states mean equal contents."""
-    return session.exec(select(func.count(), func.max(ListingRow.updated_at)).select_from(ListingRow)).one()
+def revision(session: Session) -> int:
+    """The number of the last write to the listings that is committed."""
+    return session.exec(select(RevisionRow.number)).one()
+
+
+def next_revision(session: Session) -> None:
+    """Count a write. The row stays locked until the transaction ends, so that numbers follow the commits."""
+    session.connection().execute(update(RevisionRow).values(number=col(RevisionRow.number) + 1))
+
+
+def keep_embeddings(session: Session, encoder: str, bodies: Mapping[str, bytes]) -> None:
+    """Store embeddings by text hash; one that another process has stored meanwhile stays."""
+    insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    for text_hash, body in bodies.items():
+        row = insert(EmbeddingRow).values(encoder=encoder, text_hash=text_hash, body=body)
+        session.connection().execute(row.on_conflict_do_nothing())
 
 
 def embeddings(session: Session, encoder: str, hashes: Collection[str]) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from app.search import Found
 from app.tables import ListingRow
@@ -23,18 +23,19 @@ class ListingIn(Wire):
 
     id: str | None = Field(default=None, description="Yours to choose; left out, one is made")
     side: str = Field(description="offer or need")
-    title: str = ""
-    description: str = ""
-    summary: str = ""
+    title: str | None = ""
+    description: str | None = ""
+    text: str | None = Field(default=None, description="Another name for description; give one of the two")
+    summary: str | None = ""
     language: str | None = Field(default=None, description="BCP 47; left out, it is detected")
     country: str | None = Field(default=None, description="ISO 3166-1, two letters")
     region: str | None = Field(default=None, description="ISO 3166-2, such as CN-51")
-    fields: list[str] = []
-    trl: int | None = None
-    modes: list[str] = []
-    keywords: list[str] = []
+    fields: list[str] | None = []
+    trl: StrictInt | None = None
+    modes: list[str] | None = []
+    keywords: list[str] | None = []
     organisation: str | None = None
-    excluded_countries: list[str] = []
+    excluded_countries: list[str] | None = []
     sample: bool = False
 
 

@@ -13,7 +13,6 @@ from app import queries
 from app.db import Database
 from app.errors import AppError, NotFound, NotReady, StorageFull
 from app.settings import Settings
-from app.tables import EmbeddingRow
 from matching import (
     ArtefactError,
     Embedding,
@@ -28,6 +27,7 @@ from matching import (
     answers,
     embed,
     embedding_from_bytes,
+    embedding_key,
     embedding_to_bytes,
     hashing_models,
     load_models,
@@ -63,7 +63,7 @@ class Results:
 class Snapshot:
     """All listings at one state of the database, with their embeddings by text hash; `market` is None when empty."""
 
-    state: tuple[queries.State, int]
+    state: tuple[int, int]
     listings: dict[str, Listing]
     embeddings: dict[str, Embedding]
     market: Market | None
@@ -129,28 +129,35 @@ class Live:
             return market.space if market is not None else None
 
     def _load_quietly(self) -> None:
+        """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
             self.load()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
             self.failure = str(error)
+        except Exception:
+            log.exception("the search cannot start")
+            self.failure = "the search cannot start because of a defect; the log has it"
+            raise
 
     def _current(self) -> tuple[Models, Snapshot]:
         """The models and a snapshot of the database as it is now: rebuilt when a listing or the space has changed."""
-        if self._models is None or self._snapshot is None:
+        if self._models is None or (self._snapshot is None and not self.failure):
             raise NotReady(self.failure or "the model is still loading; try again in a minute")
         with self._lock:
-            if self._snapshot.state != self._state(self._models):
+            if self._snapshot is None or self._snapshot.state != self._state(self._models):
                 self._snapshot = self._build(self._models)
             return self._models, self._snapshot
 
-    def _state(self, models: Models) -> tuple[queries.State, int]:
+    def _state(self, models: Models) -> tuple[int, int]:
+        """The revision of the listings and the age of the kept language space."""
         path = self._space_path(models)
         with self.database.session() as session:
-            return queries.state(session), path.stat().st_mtime_ns if path.exists() else 0
+            return queries.revision(session), path.stat().st_mtime_ns if path.exists() else 0
 
     def _build(self, models: Models, *, refit: bool = False) -> Snapshot:
         with self.database.session() as session:
+            revision = queries.revision(session)  # first: a write between the two is then seen as new
             rows = queries.all_listings(session)
         listings = {row.id: read_listing(row.record) for row in rows}
         embeddings = self._embeddings(list(listings.values()), models)
@@ -161,9 +168,8 @@ class Live:
             market = Market.build(list(listings.values()), own, models, space=space)
             if refit or (space is None and len(listings) >= FEWEST):
                 self._keep(market.space, models)
-        latest = max((row.updated_at for row in rows), default=None)
         path = self._space_path(models)
-        state = (len(rows), latest), path.stat().st_mtime_ns if path.exists() else 0
+        state = revision, path.stat().st_mtime_ns if path.exists() else 0
         return Snapshot(state, listings, embeddings, market)
 
     def _embeddings(self, listings: Sequence[Listing], models: Models) -> dict[str, Embedding]:
@@ -171,14 +177,13 @@ class Live:
         wanted = {listing.text_hash: listing for listing in listings}
         known = self._snapshot.embeddings if self._snapshot is not None else {}
         found = {key: known[key] for key in wanted if key in known}
-        name = models.encoder.name
+        name = embedding_key(models.encoder)
         with self.database.session() as session:
             found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
         missing = [key for key in wanted if key not in found]
         made = dict(zip(missing, embed([wanted[key] for key in missing], models.encoder, progress=True), strict=True))
         with self.database.session() as session:
-            for key, embedding in made.items():
-                session.merge(EmbeddingRow(encoder=name, text_hash=key, body=embedding_to_bytes(embedding)))
+            queries.keep_embeddings(session, name, {key: embedding_to_bytes(one) for key, one in made.items()})
         return found | made
 
     def _space_path(self, models: Models) -> Path:

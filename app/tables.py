@@ -23,8 +23,17 @@ class ListingRow(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=Column(DateTime, nullable=False, index=True))
 
 
+class RevisionRow(SQLModel, table=True):
+    """One row: how often listings have been written. Equal numbers mean equal contents, whatever the clocks say."""
+
+    __tablename__ = "revision"
+
+    id: int = Field(primary_key=True)
+    number: int
+
+
 class EmbeddingRow(SQLModel, table=True):
-    """The stored vectors of a text, by the encoder that made them: computed once, kept until the text changes."""
+    """The stored vectors of a text, by what made them (`matching.embedding_key`): computed once for each text."""
 
     __tablename__ = "embedding"
 

@@ -41,7 +41,9 @@ def page(request: Request, q: str = "", side: str = "offer", lang: str = "") -> 
             results = _live(request).search(q, chosen, LIMIT)
             view |= _sorted(results, chosen, words.WORDS[language])
         except NotReady as error:
-            status, view["notice"] = error.status, ("loading_title", "loading", "")
+            failed = bool(_live(request).failure)
+            view["notice"] = ("failed_title", "failed", "") if failed else ("loading_title", "loading", "")
+            status = error.status
         except InvalidListing as error:
             status, view["notice"] = 422, ("invalid_title", "text_hint", error.fix)
     return _html("search.html", language, status, view)

@@ -1,7 +1,7 @@
 """Dukou's matching library: offers and needs in any language → explained pairings. Values in, values out."""
 
 from matching.candidates import Dropped
-from matching.embedding import Embedding, embed, embedding_from_bytes, embedding_to_bytes
+from matching.embedding import Embedding, embed, embedding_from_bytes, embedding_key, embedding_to_bytes
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.errors import ArtefactError, DimensionMismatch, InvalidListing, MatchingError, ModelError
 from matching.evidence import Evidence
@@ -46,6 +46,7 @@ __all__ = [
     "answers",
     "embed",
     "embedding_from_bytes",
+    "embedding_key",
     "embedding_to_bytes",
     "hashing_models",
     "load_models",

@@ -76,7 +76,10 @@ def ensure_model(cache: Path) -> Path:
         if damage is None:
             return folder
         log.warning("the model cache %s is damaged (%s): it is built again", folder, damage)
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise ModelError(f"cannot remove the damaged model {folder}: {error.strerror}") from error
     _build_aside(folder)
     return folder
 

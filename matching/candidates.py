@@ -1,9 +1,10 @@
-"""Which pairs are worth a score: the nearest of each side by meaning, and by words; and those that terms forbid."""
+"""Which pairs are worth a score: the nearest of each side by meaning, and by words; and which their terms forbid."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from matching.encoder import Vectors
 from matching.listing import Side
 from matching.market import Market, Positions
-from matching.neighbours import Nearest, nearest_both_ways
-from matching.terms import Direction, open_ways, veto
+from matching.neighbours import Allowed, Nearest, nearest_both_ways
+from matching.terms import Direction, open_pairs, open_ways, veto
 
 DEPTH = 100  # nearest by meaning that are considered for each listing, at least
 
@@ -34,26 +35,25 @@ class Candidates:
     needs: Positions
     shared_words: Vectors
 
-    def only(self, kept: NDArray[np.bool_]) -> Candidates:
-        """Those marked in `kept`, shape (pairs,)."""
-        return Candidates(self.offers[kept], self.needs[kept], self.shared_words[kept])
-
 
 def candidates(market: Market, top: int, directions: Collection[Direction]) -> Candidates:
     """Each side's nearest in the language space, and each need's `top` offers by words, without duplicates.
 
-    Only pairs of these directions, and of unknown ones, are looked for: no place in a list is spent on others. Order:
-    by need, then by offer. The lexical side costs one BM25 pass a need.
+    Only pairs that their terms allow are looked for: no place in a list is spent on others. Order: by need, then by
+    offer. The lexical side costs one BM25 pass a need.
     """
     offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-    ways = open_ways(directions)
-    near = _nearest(market, max(DEPTH, 2 * top), ways)
+
+    def allowed(rows: slice) -> NDArray[np.bool_]:
+        return open_pairs(offers.conditions, needs.conditions, directions, rows)
+
     columns: list[tuple[Positions, Vectors]] = []
-    for n, dense in enumerate(near):
+    for n, dense in enumerate(_nearest(market, max(DEPTH, 2 * top), allowed)):
         shared = market.lexical[Side.OFFER].shared(needs.words[n], str(needs.languages[n]))
-        worded = np.where(ways[offers.places, needs.places[n]], shared, 0.0)
-        best = np.argsort(-worded, kind="stable")[:top]
-        chosen = np.union1d(dense, best[worded[best] > 0]).astype(np.int64)
+        worded = np.flatnonzero(shared > 0)
+        best = worded[np.argsort(-shared[worded], kind="stable")]
+        open_to = (o for o in best if veto(offers.listings[o], needs.listings[n], directions) is None)
+        chosen = np.union1d(dense, list(islice(open_to, top))).astype(np.int64)
         columns.append((chosen, shared[chosen]))
     counts = [len(chosen) for chosen, _ in columns]
     return Candidates(
@@ -63,30 +63,27 @@ def candidates(market: Market, top: int, directions: Collection[Direction]) -> C
     )
 
 
-def split_vetoed(
-    market: Market, found: Candidates, directions: Collection[Direction]
-) -> tuple[NDArray[np.bool_], list[Dropped]]:
-    """Which candidates their terms allow, shape (pairs,), and the others with their reasons."""
-    offers, needs = market.stands[Side.OFFER].listings, market.stands[Side.NEED].listings
+def forbidden(market: Market, top: int, directions: Collection[Direction]) -> list[Dropped]:
+    """Pairs in a direction that is asked for that would be among the `top` nearest of a side, but for their terms."""
+    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
+    ways = open_ways(directions)
+
+    def asked(rows: slice) -> NDArray[np.bool_]:
+        return ways[offers.conditions.places[rows][:, None], needs.conditions.places]
+
     dropped = []
-    allowed = np.ones(len(found.offers), np.bool_)
-    for position, (o, n) in enumerate(zip(found.offers, found.needs, strict=True)):
-        reason = veto(offers[o], needs[n], directions)
-        if reason is not None:
-            allowed[position] = False
-            dropped.append(Dropped(offers[o].id, needs[n].id, reason))
-    return allowed, dropped
+    for n, near in enumerate(_nearest(market, top, asked)):
+        for o in near:
+            reason = veto(offers.listings[o], needs.listings[n], directions)
+            if reason is not None:
+                dropped.append(Dropped(offers.listings[o].id, needs.listings[n].id, reason))
+    return dropped
 
 
-def _nearest(market: Market, depth: int, ways: NDArray[np.bool_]) -> list[Positions]:
+def _nearest(market: Market, depth: int, allowed: Allowed) -> list[Positions]:
     """For each need the offers that are among its nearest, or that it is among the nearest of; ascending."""
     offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-
-    def allowed(block: slice) -> NDArray[np.bool_]:
-        return ways[offers.places[block][:, None], needs.places[None, :]]
-
-    mask = None if ways.all() else allowed
-    of_offers, of_needs = nearest_both_ways(offers.vectors, needs.vectors, depth, mask)
+    of_offers, of_needs = nearest_both_ways(offers.vectors, needs.vectors, depth, allowed)
     keys = np.union1d(_keys(of_needs, len(offers)), _keys(of_offers, len(offers), turned=True))
     starts = np.searchsorted(keys, np.arange(len(needs) + 1) * len(offers))
     return [keys[starts[n] : starts[n + 1]] - n * len(offers) for n in range(len(needs))]

@@ -20,6 +20,7 @@ from matching.listing import Listing, windows
 from matching.words import words
 
 PASSAGE_TOKENS = 64
+TEXT_VERSION = 2  # raise it when windows, passages or words are cut in another way: what is stored is then made anew
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,11 @@ class Embedding:
     passages: tuple[str, ...]
     passage_vectors: Vectors
     words: tuple[int, ...]
+
+
+def embedding_key(encoder: Encoder) -> str:
+    """What stored embeddings are kept under, beside the text's hash: they hold for one encoder and one way to cut."""
+    return f"{encoder.name}|{TEXT_VERSION}"
 
 
 def embed(listings: Sequence[Listing], encoder: Encoder, *, progress: bool = False) -> list[Embedding]:

@@ -79,21 +79,27 @@ class SentenceEncoder:
         `prefix` stands before every text instead of the encoder's own.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
+        if not texts:
+            return vectors
         prefixed = [(self._prefix if prefix is None else prefix) + text for text in texts]
-        lengths = [min(len(ids), int(self._model.max_seq_length)) for ids in self._token_ids(prefixed)]
+        tokenized = self._model.tokenizer(
+            prefixed, truncation=True, max_length=int(self._model.max_seq_length), verbose=False
+        )
         with _progress(len(texts), progress) as advance:
-            for batch in _batches(lengths):
-                vectors[batch] = self._encode_batch([prefixed[i] for i in batch])
+            for batch in _batches([len(ids) for ids in tokenized["input_ids"]]):
+                vectors[batch] = self._encode_batch({key: [rows[i] for i in batch] for key, rows in tokenized.items()})
                 advance(len(batch))
         return vectors
 
-    def _encode_batch(self, texts: list[str]) -> Vectors:
+    def _encode_batch(self, tokenized: dict[str, list[list[int]]]) -> Vectors:
+        """Vectors of texts that are tokenized and not yet padded to one length."""
         import torch
         from sentence_transformers.util import batch_to_device
 
         device = self._model.device
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
-            features = batch_to_device(self._model.preprocess(texts), device)
+            padded = self._model.tokenizer.pad(tokenized, return_tensors="pt", verbose=False)
+            features = batch_to_device(dict(padded), device)
             vectors: torch.Tensor = self._model(features)["sentence_embedding"]
         return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
 
@@ -143,7 +149,7 @@ def has_fast_bf16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

@@ -19,8 +19,6 @@ from matching.errors import ArtefactError, DimensionMismatch
 from matching.files import Arrays, pack, read_packed, write_atomically
 from matching.listing import FIELDS
 
-ASSIGNED = 0.5  # a field is named on a listing from this probability on
-
 
 @dataclass(frozen=True, eq=False)
 class Terms:

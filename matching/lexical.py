@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matching.background import Background
 from matching.encoder import Vectors
+from matching.language import UNKNOWN
 
 K1 = 2.0
 B = 1.0
@@ -50,7 +51,8 @@ class LexicalMarket:
 
     def __init__(self, documents: Sequence[Words], languages: NDArray[np.str_], background: Background) -> None:
         self._size = len(documents)
-        self._positions = {str(code): np.flatnonzero(languages == code) for code in np.unique(languages)}
+        known = [str(code) for code in np.unique(languages) if code != UNKNOWN]
+        self._positions = {code: np.flatnonzero(languages == code) for code in known}
         self._indexes = {
             code: LexicalIndex([*(documents[int(i)] for i in own), *background.words_beside(code, len(own))])
             for code, own in self._positions.items()
@@ -59,7 +61,8 @@ class LexicalMarket:
     def shared(self, query: Words, language: str) -> Vectors:
         """BM25 in standard deviations above the mean of the texts in the query's language; shape (documents,).
 
-        0 for documents in another language, and where fewer than `FEWEST` texts, or equal scores, cannot tell.
+        0 for documents in another or an unknown language, and where fewer than `FEWEST` texts, or equal scores,
+        cannot tell.
         """
         result = np.zeros(self._size, np.float32)
         if language in self._indexes:

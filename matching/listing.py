@@ -100,7 +100,7 @@ def read_listing(record: Mapping[str, Any]) -> Listing:
     `text` is accepted for `description`; keys that are not a listing's are ignored (`unknown_keys` names them).
     Raises InvalidListing with the first field that is wrong.
     """
-    if "text" in record and record.get("description") not in (None, ""):
+    if record.get("text") not in (None, "") and record.get("description") not in (None, ""):
         raise InvalidListing("text", "give either text or description, not both")
     listing = Listing(
         id=_identifier(record.get("id")),
@@ -109,7 +109,7 @@ def read_listing(record: Mapping[str, Any]) -> Listing:
         description=_text(record, "description") or _text(record, "text"),
         summary=_text(record, "summary"),
         language=_language(record.get("language")),
-        country=_code(record, "country", COUNTRY, "an ISO 3166-1 code of two letters, such as KZ"),
+        country=_country(record),
         region=_code(record, "region", REGION, "an ISO 3166-2 code, such as CN-51"),
         fields=_choices(record, "fields", FIELDS),
         trl=_trl(record.get("trl")),
@@ -225,6 +225,17 @@ def _code(record: Mapping[str, Any], field: str, form: re.Pattern[str], fix: str
     if not isinstance(value, str) or not form.fullmatch(value.upper()):
         raise InvalidListing(field, f"must be {fix}, not {value!r:.40}")
     return value.upper()
+
+
+def _country(record: Mapping[str, Any]) -> str | None:
+    """The country; a region tells it where it is not given, and must lie in it where it is."""
+    country = _code(record, "country", COUNTRY, "an ISO 3166-1 code of two letters, such as KZ")
+    region = _code(record, "region", REGION, "an ISO 3166-2 code, such as CN-51")
+    if region is None:
+        return country
+    if country is not None and not region.startswith(f"{country}-"):
+        raise InvalidListing("region", f"{region} does not lie in {country}; correct the one or the other")
+    return region[:2]
 
 
 def _countries(record: Mapping[str, Any]) -> tuple[str, ...]:

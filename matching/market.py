@@ -13,13 +13,14 @@ from matching.dense import VectorIndex
 from matching.embedding import Embedding
 from matching.encoder import Vectors
 from matching.fields import agreement, with_stated
+from matching.language import UNKNOWN
 from matching.lexical import LexicalMarket
 from matching.listing import FIELDS, Listing, Side
 from matching.models import Models
 from matching.neighbours import crowding, nearest_both_ways
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
-from matching.terms import maturity_gap, places
+from matching.terms import Conditions, maturity_gap
 
 NEIGHBOURHOOD = 10  # CSLS's k
 MARGIN_SCALE = 10.0
@@ -34,7 +35,8 @@ class Stand:
         self, listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models
     ) -> None:
         self.listings = tuple(listings)
-        self.places = places(listings)
+        self.position = {one.id: position for position, one in enumerate(listings)}
+        self.conditions = Conditions.of(listings)
         self.languages = np.array([one.language for one in embeddings], dtype=np.str_)
         self.words = [one.words for one in embeddings]
         self.vectors = space.apply(_stack([one.vector for one in embeddings], models), self.languages.tolist())
@@ -116,7 +118,7 @@ def features_of(offers: Chosen, needs: Chosen, shared_words: Vectors) -> NDArray
         "margin": MARGIN_SCALE * csls(similar, around_o[o], around_n[n]),
         "title_margin": MARGIN_SCALE * csls(titles, title_o[o], title_n[n]) * titled,
         "shared_words": shared_words,
-        "same_language": (left.languages[o] == right.languages[n]).astype(float),
+        "same_language": ((left.languages[o] == right.languages[n]) & (left.languages[o] != UNKNOWN)).astype(float),
         "field_agreement": (agreed - 0.5) * known,
         "maturity_gap": np.array(
             [maturity_gap(left.listings[i], right.listings[j]) for i, j in zip(o, n, strict=True)]
@@ -125,10 +127,12 @@ def features_of(offers: Chosen, needs: Chosen, shared_words: Vectors) -> NDArray
     return np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1)
 
 
-def crowding_of_one(scores: Vectors, query: Vectors, background: Background) -> float:
-    """How crowded it is around one query, shape (dimension,), given its scores on the other side, shape (listings,)."""
-    among = np.concatenate([scores, background.beside(len(scores)) @ query])
-    return float(crowding(among[None, :], NEIGHBOURHOOD)[0])
+def crowding_of_one(best: Vectors, size: int, query: Vectors, background: Background) -> Vectors:
+    """How crowded it is around one query, shape (dimension,), as an array of shape (1,).
+
+    `best` holds at least its `NEIGHBOURHOOD` best scores on the other side, of `size` listings.
+    """
+    return _filled(best[None, :], (background.beside(size) @ query)[None, :])
 
 
 def _crowding_both_ways(offers: Vectors, needs: Vectors, background: Background) -> dict[Side, Vectors]:

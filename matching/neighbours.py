@@ -30,8 +30,8 @@ Allowed = Callable[[slice], NDArray[np.bool_]]  # rows of the left side → (row
 def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | None = None) -> tuple[Nearest, Nearest]:
     """Exact top k by inner product, rows of `left` among `right` and the reverse; each product is computed once.
 
-    Blockwise: at most BLOCK × len(right) scores stand in memory. Ties go to the lower position. What is not `allowed`
-    scores −∞: it comes last, and only where fewer than k are allowed.
+    Blockwise: a few times BLOCK × len(right) scores stand in memory. Ties go to the lower position. What is not
+    `allowed` scores −∞: it comes last, and only where fewer than k are allowed.
     """
     rows: list[Nearest] = [_nothing(0, min(k, len(right)))]
     columns = _nothing(len(right), 0)
@@ -41,11 +41,15 @@ def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | 
         if allowed is not None:
             scores[~allowed(block)] = -np.inf
         rows.append(_top(scores, np.arange(len(right))[None, :], k))
-        seen = np.broadcast_to(np.arange(start, start + len(scores)), (len(right), len(scores)))
-        merged = np.concatenate([columns.scores, scores.T], axis=1)
-        columns = _top(merged, np.concatenate([columns.positions, seen], axis=1), k)
+        columns = _merged(columns, _top(scores.T, np.arange(start, start + len(scores))[None, :], k), k)
     stacked = Nearest(np.concatenate([r.positions for r in rows]), np.concatenate([r.scores for r in rows]))
     return stacked, columns
+
+
+def _merged(earlier: Nearest, later: Nearest, k: int) -> Nearest:
+    """The best k of both; positions of `later` are all higher."""
+    scores = np.concatenate([earlier.scores, later.scores], axis=1)
+    return _top(scores, np.concatenate([earlier.positions, later.positions], axis=1), k)
 
 
 def _nothing(rows: int, k: int) -> Nearest:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.candidates import Candidates, Dropped, candidates, split_vetoed
+from matching.candidates import Candidates, Dropped, candidates, forbidden
 from matching.embedding import Embedding, embed
 from matching.errors import InvalidListing
 from matching.evaluation import Run
@@ -70,13 +70,11 @@ def match_embedded(
     directions = EVERY_DIRECTION if chosen.rank_all else chosen.directions
     market = Market.build(listings, embeddings, models)
     found = candidates(market, chosen.top, directions)
-    allowed, dropped = split_vetoed(market, found, directions)
-    found = found.only(allowed)
     pairings, weak = _proposed(market, found, score(market, found), chosen)
     matched = {name for one in pairings for name in (one.offer, one.need)}
     return Matching(
         pairings=tuple(pairings),
-        dropped=tuple(sorted([*dropped, *weak], key=lambda d: (d.need, d.offer))),
+        dropped=tuple(sorted([*forbidden(market, chosen.top, directions), *weak], key=lambda d: (d.need, d.offer))),
         unmatched=tuple(sorted(one.id for one in listings if one.id not in matched)),
         unasked=_unasked(market, directions),
     )
@@ -113,7 +111,7 @@ def _proposed(
 
 def _unasked(market: Market, directions: Collection[Direction]) -> int:
     """How many pairs are closed by their direction."""
-    counts = {side: np.bincount(stand.places, minlength=3) for side, stand in market.stands.items()}
+    counts = {side: np.bincount(stand.conditions.places, minlength=3) for side, stand in market.stands.items()}
     return int(counts[Side.OFFER] @ ~open_ways(directions) @ counts[Side.NEED])
 
 

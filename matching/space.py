@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from matching.encoder import Vectors, unit
 from matching.errors import ArtefactError, DimensionMismatch
 from matching.files import pack, read_packed, write_atomically
+from matching.language import UNKNOWN
 
 SHRINKAGE = 10.0  # a prior counts as so many texts of a language
 CENTRE_SHRINKAGE = 100.0  # and the prior's centre as so many texts of a corpus: a few say more of topic than of place
@@ -64,13 +65,15 @@ def fit(
     """Estimate the means from a corpus, each shrunk by `strength` texts towards the prior, the centre by more.
 
     The prior contributes offsets (mean of a language minus centre), which carry over between corpora; its
-    centre gives way to the corpus's own. Raises ArtefactError when the prior was made by another encoder.
+    centre gives way to the corpus's own. Texts of unknown language have no mean of their own. Raises ArtefactError
+    when the prior was made by another encoder.
     """
     if prior is not None and prior.encoder != encoder:
         raise ArtefactError(f"the language prior was made with {prior.encoder}, not with {encoder}")
     groups: dict[str, list[int]] = defaultdict(list)
     for row, language in enumerate(languages):
-        groups[language].append(row)
+        if language != UNKNOWN:
+            groups[language].append(row)
     offsets = {code: mean - prior.centre for code, mean in prior.means.items()} if prior is not None else {}
     centre = _centre(vectors, groups, offsets, prior)
     means = {code: centre + offset for code, offset in offsets.items()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.listing import Listing
+from matching.listing import MODES, Listing
 
 HOME = "CN"
 CHENGYU = ("CN-50", "CN-51")
@@ -50,20 +52,67 @@ def direction(offer: Listing, need: Listing) -> Direction | None:
     return Direction.THIRD_COUNTRY
 
 
-def places(listings: Sequence[Listing]) -> NDArray[np.int64]:
-    """Where each listing is from, shape (listings,): 0 elsewhere, 1 Chengyu, 2 unknown."""
-    codes = {False: 0, True: 1, None: 2}
-    return np.array([codes[is_chengyu(one)] for one in listings], np.int64)
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """What `veto` asks of many listings, as arrays of shape (listings,); 0 is unknown but for `places`.
+
+    `places`: 0 elsewhere, 1 Chengyu, 2 unknown. `modes`: one bit a mode. `excluded`: countries by position.
+    """
+
+    places: NDArray[np.int64]
+    countries: NDArray[np.int64]
+    organisations: NDArray[np.int64]
+    modes: NDArray[np.int64]
+    excluded: Mapping[int, list[int]]
+
+    @staticmethod
+    def of(listings: Sequence[Listing]) -> Conditions:
+        """Read them off listings."""
+        codes = {False: 0, True: 1, None: 2}
+        return Conditions(
+            places=np.array([codes[is_chengyu(one)] for one in listings], np.int64),
+            countries=np.array([_number(one.country) for one in listings], np.int64),
+            organisations=np.array([_number(one.organisation) for one in listings], np.int64),
+            modes=np.array([sum(1 << MODES.index(mode) for mode in one.modes) for one in listings], np.int64),
+            excluded={
+                position: [_number(country) for country in one.excluded_countries]
+                for position, one in enumerate(listings)
+                if one.excluded_countries
+            },
+        )
 
 
 def open_ways(directions: Collection[Direction]) -> NDArray[np.bool_]:
-    """Which places of an offer (rows) and of a need (columns) may be paired, shape (3, 3), as `places` codes them."""
+    """Which places of an offer (rows) and a need (columns) may be paired, shape (3, 3), coded as in `Conditions`."""
     ways = np.ones((3, 3), np.bool_)
     ways[0, 0] = Direction.THIRD_COUNTRY in directions
     ways[0, 1] = Direction.BRING_IN in directions
     ways[1, 0] = Direction.GO_OUT in directions
     ways[1, 1] = Direction.DOMESTIC in directions
     return ways
+
+
+def open_pairs(
+    offers: Conditions, needs: Conditions, directions: Collection[Direction], rows: slice = slice(None)
+) -> NDArray[np.bool_]:
+    """Which pairs `veto` lets through, shape (offers in `rows`, needs)."""
+    asked = open_ways(directions)[offers.places[rows][:, None], needs.places]
+    theirs, ours = offers.organisations[rows][:, None], offers.modes[rows][:, None]
+    foreign = (theirs != needs.organisations) | (theirs == 0)
+    common = ((ours & needs.modes) != 0) | (ours == 0) | (needs.modes == 0)
+    allowed = asked & foreign & common
+    chosen = range(*rows.indices(len(offers.places)))
+    for position, countries in offers.excluded.items():
+        if position in chosen:
+            allowed[position - chosen.start] &= ~np.isin(needs.countries, countries)
+    for position, countries in needs.excluded.items():
+        allowed[:, position] &= ~np.isin(offers.countries[rows], countries)
+    return np.asarray(allowed, np.bool_)
+
+
+def _number(name: str | None) -> int:
+    """A number that no other name in a market shares, 0 for none."""
+    return 0 if name is None else int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest()) + 1
 
 
 def veto(offer: Listing, need: Listing, directions: Collection[Direction]) -> str | None:

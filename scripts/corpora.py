@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matching import Embedding, Encoder, Listing, Side, embed, embedding_from_bytes, embedding_to_bytes, read_listing
+from matching import (
+    Embedding,
+    Encoder,
+    Listing,
+    Side,
+    embed,
+    embedding_from_bytes,
+    embedding_key,
+    embedding_to_bytes,
+    read_listing,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -48,14 +57,9 @@ def benchmark(half: str) -> tuple[list[Listing], dict[str, dict[str, int]]]:
 
 def embed_cached(listings: Sequence[Listing], encoder: Encoder) -> list[Embedding]:
     """`embed`, reading from and adding to a folder of embeddings by encoder and text."""
-    folder = CACHE / hashlib.sha256(encoder.name.encode()).hexdigest()[:12]
+    folder = CACHE / hashlib.sha256(embedding_key(encoder).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     missing = [one for one in listings if not (folder / one.text_hash).exists()]
     for one, embedding in zip(missing, embed(missing, encoder, progress=True), strict=True):
         (folder / one.text_hash).write_bytes(embedding_to_bytes(embedding))
     return [embedding_from_bytes((folder / one.text_hash).read_bytes()) for one in listings]
-
-
-def without_terms(listing: Listing) -> Listing:
-    """The same listing with its words alone."""
-    return dataclasses.replace(listing, trl=None, modes=(), fields=(), country=None, region=None)

@@ -81,7 +81,8 @@ def compare(name: str, listings: list[Listing], qrels: Qrels, models: Models) ->
     """Table rows: plain cosine, then the product."""
     offers = [one.id for one in listings if one.side is Side.OFFER]
     rows = []
-    for label, run in (("plain cosine", plain_run(listings, models)), ("**Dukou**", run_of(rank(listings, models)))):
+    for label, whole in (("plain cosine", plain_run(listings, models)), ("**Dukou**", run_of(rank(listings, models)))):
+        run = {need: whole[need] for need in qrels if need in whole}
         values = (
             evaluation.ndcg(qrels, run),
             evaluation.recall(qrels, run, 1),

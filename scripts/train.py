@@ -1,6 +1,6 @@
 """Train what the library ships: language prior, background, field classifier and fusion, from the project's own texts.
 
-    python scripts/train.py [--cache var/models]
+    python scripts/train.py [--cache var/models] [--model NAME_OR_FOLDER --prefix "passage: "]
 
 Reads data/parallel, data/fields, data/training, and the training half of data/benchmark; writes matching/artefacts/.
 The held-back half of the benchmark and the sets under shared/ never enter.
@@ -28,7 +28,7 @@ from matching.background import Background
 from matching.candidates import candidates
 from matching.encoder import Vectors
 from matching.fields import FieldClassifier, Terms
-from matching.models import ARTEFACTS, load_encoder
+from matching.models import ARTEFACTS, BUNDLED, load_encoder
 from matching.pipeline import score
 from matching.scoring import FEATURES, Fusion, save_fusion
 from matching.space import fit, save
@@ -232,7 +232,10 @@ def markets() -> dict[str, tuple[list[Listing], dict[str, dict[str, int]]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("var/models"))
-    encoder = load_encoder(parser.parse_args().cache)
+    parser.add_argument("--model", default=BUNDLED, help="as DUKOU_MODEL")
+    parser.add_argument("--prefix", default="passage: ", help="as DUKOU_MODEL_PREFIX")
+    asked = parser.parse_args()
+    encoder = load_encoder(asked.cache, asked.model, asked.prefix)
     ARTEFACTS.mkdir(exist_ok=True)
     prior = train_prior(encoder)
     save(prior, ARTEFACTS / "language_prior.npz")

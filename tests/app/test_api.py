@@ -1,11 +1,15 @@
 import json
 import os
 import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from app import search
+from app import listings, queries, search
+from app.db import Database
 from app.main import LIMIT, create_app
 from app.settings import Settings
 from tests.app.conftest import NEED, OFFER, problem
@@ -145,7 +149,11 @@ def test_a_body_over_the_limit_is_413(client: TestClient, announced: bool) -> No
         ({"id": ""}, "id"),
         ({"title": "", "description": "…"}, "description"),
         ({"description": "x" * 50_001}, "description"),
-        ({"title": None}, "title"),
+        ({"title": None, "description": None}, "description"),
+        ({"text": "said twice"}, "text"),
+        ({"trl": "9"}, "trl"),
+        ({"id": "a/matches"}, "id"),
+        ({"country": "KZ", "region": "CN-50"}, "region"),
     ],
 )
 def test_an_invalid_listing_is_422_and_names_the_field(
@@ -194,6 +202,66 @@ def test_a_defect_is_500_and_says_nothing_of_the_inside(client: TestClient, monk
 
     monkeypatch.setattr("app.queries.listings_after", fail)
     assert "secret" not in problem(client.get("/api/v1/listings"), 500)["detail"]
+
+
+def test_null_is_unknown_and_text_another_name_for_description(client: TestClient) -> None:
+    record = {
+        "id": "o",
+        "side": "offer",
+        "title": None,
+        "text": "A pump",
+        "fields": None,
+        "keywords": None,
+        "trl": None,
+    }
+    assert client.post("/api/v1/listings", json=record).status_code == 201
+    assert client.get("/api/v1/listings/o").json()["description"] == "A pump"
+
+
+def test_a_write_is_noticed_even_when_no_time_and_no_count_tells(filled: TestClient) -> None:
+    """An import that took its time earlier and commits later changes a row without changing the newest time."""
+    query = {"text": "graphene battery electrodes", "limit": 1}
+    filled.post("/api/v1/search", json=query)
+    with filled.app.state.database.session() as session:  # type: ignore[attr-defined]
+        listings.post_listing(session, OFFER | {"title": "Graphene battery electrodes"}, datetime(2001, 1, 1))
+    assert filled.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+
+
+def test_two_processes_may_store_the_vectors_of_one_text(settings: Settings) -> None:
+    database = Database(settings.url)
+    with database.session() as one:
+        queries.keep_embeddings(one, "x", {"hash": b"first"})
+    with database.session() as other:
+        queries.keep_embeddings(other, "x", {"hash": b"second"})
+        assert queries.embeddings(other, "x", ["hash"]) == {"hash": b"first"}
+    database.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_while_loading_is_said_and_mended_by_the_next_search(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = search.Live._build
+    broken = iter([True])
+
+    def failing(self: search.Live, *arguments: Any, **options: Any) -> search.Snapshot:
+        if next(broken, False):
+            raise ZeroDivisionError
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(search.Live, "_build", failing)
+    app = create_app(settings)
+    with TestClient(app) as client:
+        app.state.loading.join()
+        assert "defect" in problem(client.get("/health/ready"), 503)["detail"]
+        assert client.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_the_interface_is_the_one_that_is_written_down(client: TestClient) -> None:
+    """docs/openapi.json is what clients are built from: a change of it is to be meant."""
+    written = Path(__file__).parents[2] / "docs" / "openapi.json"
+    assert client.get("/openapi.json").json() == json.loads(written.read_text("utf-8"))
 
 
 def test_health_answers(client: TestClient) -> None:

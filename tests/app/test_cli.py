@@ -103,3 +103,20 @@ def test_evaluate_measures_both_rankings(runner: CliRunner, tmp_path: Path) -> N
     assert "recall at 50" in runner.invoke(main, arguments).stdout
     qrels.write_text("n1 o1 2\n", "utf-8")
     assert runner.invoke(main, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DUKOU_PORT", "abc", "DUKOU_PORT: Input should be a valid integer"),
+        ("DUKOU_DATABASE_URL", "nonsense", "DUKOU_DATABASE_URL: "),
+        ("DUKOU_DATABASE_URL", "nobody://x/y", "DUKOU_DATABASE_URL: "),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named_in_one_line(
+    runner: CliRunner, name: str, value: str, said: str
+) -> None:
+    result = runner.invoke(main, ["serve"], env={name: value})
+    assert result.exit_code == 2
+    assert result.stderr.startswith(said)
+    assert result.stderr.count("\n") == 1

@@ -31,7 +31,7 @@ def test_a_listing_is_read_with_all_its_fields() -> None:
         "summary": "Desalination",
         "language": "pt-BR",
         "country": "kz",
-        "region": "cn-51",
+        "region": "kz-ala",
         "fields": ["environment", "environment"],
         "trl": 7,
         "modes": ["consulting"],
@@ -48,7 +48,7 @@ def test_a_listing_is_read_with_all_its_fields() -> None:
         summary="Desalination",
         language="pt",
         country="KZ",
-        region="CN-51",
+        region="KZ-ALA",
         fields=("environment",),
         trl=7,
         modes=("consulting",),
@@ -243,3 +243,15 @@ def test_a_text_without_marks_is_halved_until_it_fits() -> None:
     cut = windows(text, characters, 50)
     assert "".join(cut).replace(" ", "") == text
     assert len(cut) > 10
+
+
+def test_a_region_tells_the_country_and_must_lie_in_it() -> None:
+    record = {"id": "o", "side": "offer", "title": "pump", "region": "CN-51"}
+    assert read_listing(record).country == "CN"
+    with pytest.raises(InvalidListing, match="CN-51 does not lie in KZ"):
+        read_listing(record | {"country": "KZ"})
+
+
+def test_an_empty_text_beside_a_description_is_unknown() -> None:
+    for empty in (None, ""):
+        assert read_listing({"id": "o", "side": "offer", "description": "pump", "text": empty}).description == "pump"

@@ -136,9 +136,42 @@ def test_listings_of_other_directions_take_no_place_of_those_that_are_asked_for(
     assert [p.offer for p in answers(Market.build(own, embeddings, models), need, embeddings[0])] == ["ours"]
 
 
-def test_unknown_terms_change_nothing(models: Models) -> None:
-    known = match(listings(), models, MatchOptions(rank_all=True)).pairings
-    assert {p.parts["maturity_gap"] for p in known} == {0.0}
+def test_what_terms_forbid_takes_no_place_either(models: Models) -> None:
+    """250 nearer offers from a country that the need excludes do not hide the one that is left."""
+    need = read_listing(
+        {"id": "n", "side": "need", "text": "drying of coffee cherries", "country": "CN", "excluded_countries": ["US"]}
+    )
+    near = [
+        read_listing({"id": f"o{i:03}", "side": "offer", "text": f"drying of coffee cherries {i}", "country": "US"})
+        for i in range(250)
+    ]
+    others = [
+        read_listing({"id": f"m{i:03}", "side": "need", "text": f"a dryer {i}", "country": "CN"}) for i in range(150)
+    ]
+    left = read_listing({"id": "left", "side": "offer", "text": "a dryer", "country": "DE"})
+    result = match([need, *near, *others, left], models, MatchOptions(min_probability=0.0))
+    assert [p.offer for p in result.pairings if p.need == "n"] == ["left"]
+    assert {d.reason for d in result.dropped if d.need == "n"} == {"the need excludes US"}
+
+
+def test_texts_in_an_unknown_language_are_not_in_one_language(models: Models) -> None:
+    own = [
+        read_listing({"id": "o", "side": "offer", "text": "ເຄື່ອງ"}),
+        read_listing({"id": "n", "side": "need", "text": "ម៉ាស៊ីន"}),
+    ]
+    embeddings = [dataclasses.replace(one, language="und") for one in embed(own, models.encoder)]
+    found = match_embedded(own, embeddings, models, MatchOptions(rank_all=True)).pairings
+    assert [(p.parts["same_language"], p.parts["shared_words"]) for p in found] == [(0.0, 0.0)]
+
+
+def test_an_unknown_maturity_changes_nothing_and_a_shortfall_counts(models: Models) -> None:
+    weighted = dict(models.fusion.weights) | {"maturity_gap": -0.7}
+    strict = dataclasses.replace(models, fusion=dataclasses.replace(models.fusion, weights=weighted))
+    wanting = [dataclasses.replace(one, trl=8) if one.side is Side.NEED else one for one in listings()]
+    for trl, part in ((None, 0.0), (9, 0.0), (6, -1.4)):
+        offered = [dataclasses.replace(one, trl=trl) if one.side is Side.OFFER else one for one in wanting]
+        found = match(offered, strict, MatchOptions(rank_all=True)).pairings
+        assert {p.parts["maturity_gap"] for p in found} == {part}
 
 
 def test_an_id_that_comes_twice_is_refused(models: Models) -> None:
@@ -156,7 +189,7 @@ def test_an_empty_market_is_an_empty_answer(models: Models) -> None:
     assert match([], models).pairings == ()
 
 
-def test_a_listing_ranks_in_the_live_market_as_in_the_full_match(models: Models) -> None:
+def test_a_need_ranks_in_the_live_market_as_in_the_full_match(models: Models) -> None:
     own = listings()
     embeddings = embed(own, models.encoder)
     market = Market.build(own, embeddings, models)
@@ -170,7 +203,9 @@ def test_a_listing_ranks_in_the_live_market_as_in_the_full_match(models: Models)
 
 def test_evidence_quotes_passages_of_both_texts(models: Models) -> None:
     own = {one.id: one for one in listings()}
-    for pairing in match(list(own.values()), models, MatchOptions(top=1, rank_all=True)).pairings:
+    pairings = match(list(own.values()), models, MatchOptions(top=1, rank_all=True)).pairings
+    assert all(one.evidence for one in pairings if one.rank_for_need == 1)
+    for pairing in pairings:
         for evidence in pairing.evidence:
             assert evidence.offer.split(".")[0] in own[pairing.offer].text.replace("\n", " ")
             assert -1.0 <= evidence.similarity <= 1.0

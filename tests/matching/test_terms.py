@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.listing import Listing, Side
-from matching.terms import EVERY_DIRECTION, MISSION, Direction, direction, is_chengyu, maturity_gap, veto
+from matching.terms import (
+    EVERY_DIRECTION,
+    MISSION,
+    Conditions,
+    Direction,
+    direction,
+    is_chengyu,
+    maturity_gap,
+    open_pairs,
+    veto,
+)
 
 OFFER = Listing(id="o", side=Side.OFFER, title="x")
 NEED = Listing(id="n", side=Side.NEED, title="x")
@@ -94,3 +104,43 @@ def test_what_one_side_leaves_open_does_not_contradict(offer: dict[str, str], ne
 )
 def test_the_maturity_gap_counts_only_what_the_offer_lacks(offer: int | None, need: int | None, gap: float) -> None:
     assert maturity_gap(replace(OFFER, trl=offer), replace(NEED, trl=need)) == gap
+
+
+COUNTRIES = st.sampled_from(["CN", "KZ", "TH"])
+
+
+def terms(side: Side) -> st.SearchStrategy[Listing]:
+    """Listings that differ in all that a veto asks for."""
+
+    def made(
+        place: tuple[str | None, str | None], organisation: str | None, modes: list[str], not_to: list[str]
+    ) -> Listing:
+        plain = OFFER if side is Side.OFFER else NEED
+        return replace(
+            plain,
+            country=place[0],
+            region=place[1],
+            organisation=organisation,
+            modes=tuple(modes),
+            excluded_countries=tuple(not_to),
+        )
+
+    organisations = st.sampled_from([None, "A", "B"])
+    modes = st.lists(st.sampled_from(["assignment", "turnkey", "training"]), unique=True)
+    return st.builds(made, PLACES, organisations, modes, st.lists(COUNTRIES, unique=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(terms(Side.OFFER), max_size=6),
+    st.lists(terms(Side.NEED), max_size=6),
+    st.sampled_from([MISSION, EVERY_DIRECTION, frozenset({Direction.DOMESTIC})]),
+    st.integers(0, 6),
+)
+def test_open_pairs_are_those_without_a_veto(
+    offers: list[Listing], needs: list[Listing], directions: frozenset[Direction], start: int
+) -> None:
+    found = open_pairs(Conditions.of(offers), Conditions.of(needs), directions, slice(start, None))
+    assert found.shape == (len(offers[start:]), len(needs))
+    expected = [[veto(offer, need, directions) is None for need in needs] for offer in offers[start:]]
+    assert found.tolist() == expected

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from matching import HashingEncoder, SentenceEncoder
 from matching.words import STEM, words
 
@@ -34,6 +36,19 @@ def test_numbers_are_the_same_in_another_process() -> None:
     code = "from matching import HashingEncoder as E; from matching.words import words; print(words(['сушка'], E()))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == str(words(["сушка"], FAKE))
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("हिन्दी प्रौद्योगिकी", ["हिन्दी", "प्रौद्योगिकी"]),  # vowel signs and the virama stand on letters
+        ("ＭＢＲ　ｔｅｃｈ", ["mbr", "tech"]),  # full width
+        ("İSTANBUL ılık", ["istanbul", "ılık"]),
+        ("e\u0301cole", ["école"]),
+    ],
+)
+def test_a_word_stays_whole_in_any_writing(text: str, same: list[str]) -> None:
+    assert words([text], FAKE)[0] == [words([word], FAKE)[0][0] for word in same]
 
 
 def test_half_a_surrogate_pair_is_no_crash() -> None:
