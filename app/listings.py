@@ -69,14 +69,12 @@ def _store(session: Session, listing: Listing, record: Record, now: datetime) ->
     """A record that says the same as before leaves its row as it was."""
     row = queries.listing(session, listing.id)
     created = row is None
-    if row is None or row.record != record:
-        queries.next_revision(session)
+    if row is not None and row.record == record:
+        return row, False
     if row is None:
-        row = ListingRow(
-            id=listing.id, side=listing.side, record=record, text_hash=listing.text_hash, created_at=now, updated_at=now
-        )
-    elif row.record != record:
-        row.side, row.record, row.text_hash, row.updated_at = listing.side, record, listing.text_hash, now
+        row = ListingRow(id=listing.id, side=listing.side, record=record, text_hash="", created_at=now, updated_at=now)
+    row.side, row.record, row.text_hash, row.updated_at = listing.side, record, listing.text_hash, now
     row.sample = record.get("sample") is True
+    row.revision = queries.next_revision(session)
     session.add(row)
     return row, created

@@ -35,9 +35,16 @@ def revision(session: Session) -> int:
     return session.exec(select(RevisionRow.number)).one()
 
 
-def next_revision(session: Session) -> None:
+def next_revision(session: Session) -> int:
     """Count a write. The row stays locked until the transaction ends, so that numbers follow the commits."""
     session.connection().execute(update(RevisionRow).values(number=col(RevisionRow.number) + 1))
+    return revision(session)
+
+
+def listings_since(session: Session, number: int) -> list[ListingRow]:
+    """Listings written after a revision, in the order of their ids."""
+    changed = select(ListingRow).where(col(ListingRow.revision) > number).order_by(col(ListingRow.id))
+    return list(session.exec(changed))
 
 
 def keep_embeddings(session: Session, encoder: str, bodies: Mapping[str, bytes]) -> None:

@@ -38,6 +38,8 @@ from matching import (
 
 log = logging.getLogger(__name__)
 
+TAIL_SHARE = 0.05  # of a base, that may have been written since it was built; then it is built anew
+QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
 
 
@@ -60,13 +62,33 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All listings at one state of the database, with their embeddings by text hash; `market` is None when empty."""
+class Base:
+    """All listings at one revision, in a market; `embeddings` by text hash, `space_age` of the kept language space."""
 
-    state: tuple[int, int]
+    revision: int
+    space_age: int
+    market: Market
     listings: dict[str, Listing]
     embeddings: dict[str, Embedding]
-    market: Market | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The listings at one revision: those of a base, and beside them those written since, in `tail`."""
+
+    base: Base
+    revision: int
+    tail: Market | None
+    listings: dict[str, Listing]
+    embeddings: dict[str, Embedding]
+
+    def listing(self, listing_id: str) -> Listing | None:
+        """One listing as it is now."""
+        return self.listings.get(listing_id) or self.base.listings.get(listing_id)
+
+    def embedding(self, text_hash: str) -> Embedding | None:
+        """The embedding of a text, when a listing has or had it."""
+        return self.embeddings.get(text_hash) or self.base.embeddings.get(text_hash)
 
 
 def read_models(settings: Settings) -> Models:
@@ -83,6 +105,8 @@ class Live:
         self._settings = settings
         self.database = database
         self._lock = threading.RLock()
+        self._encoding = threading.Lock()  # tokenizers cannot be shared by threads
+        self._building: threading.Thread | None = None
         self._models: Models | None = None
         self._snapshot: Snapshot | None = None
         self.failure = ""
@@ -98,7 +122,7 @@ class Live:
         models = read_models(self._settings)
         with self._lock:
             self._models = models
-            self._snapshot = self._build(models)
+            self._snapshot = _alone(self._build(models))
 
     @property
     def is_ready(self) -> bool:
@@ -108,25 +132,26 @@ class Live:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
         query = _query(text, side, language)
         models, snapshot = self._current()
-        with self._lock:
+        with self._encoding:
             embedding = embed([query], models.encoder)[0]
         return _ranked(models, snapshot, query, embedding, limit)
 
     def matches(self, listing_id: str, limit: int) -> Results:
         """What answers a stored listing. Raises NotFound, NotReady."""
         models, snapshot = self._current()
-        listing = snapshot.listings.get(listing_id)
+        listing = snapshot.listing(listing_id)
         if listing is None:
             raise NotFound(f"there is no listing {listing_id!r:.220}")
-        return _ranked(models, snapshot, listing, snapshot.embeddings[listing.text_hash], limit)
+        embedding = snapshot.embedding(listing.text_hash)
+        assert embedding is not None
+        return _ranked(models, snapshot, listing, embedding, limit)
 
     def refit(self) -> LanguageSpace | None:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""
         models, _ = self._current()
         with self._lock:
-            self._snapshot = self._build(models, refit=True)
-            market = self._snapshot.market
-            return market.space if market is not None else None
+            self._snapshot = _alone(self._build(models, refit=True))
+            return self._snapshot.base.market.space if self._snapshot.base.listings else None
 
     def _load_quietly(self) -> None:
         """What stops this thread is kept and shown: nobody else would learn of it."""
@@ -141,47 +166,78 @@ class Live:
             raise
 
     def _current(self) -> tuple[Models, Snapshot]:
-        """The models and a snapshot of the database as it is now: rebuilt when a listing or the space has changed."""
+        """The models and the listings as they are now: what was written since the last base stands beside it."""
         if self._models is None or (self._snapshot is None and not self.failure):
             raise NotReady(self.failure or "the model is still loading; try again in a minute")
         with self._lock:
-            if self._snapshot is None or self._snapshot.state != self._state(self._models):
-                self._snapshot = self._build(self._models)
-            return self._models, self._snapshot
+            snapshot = self._snapshot
+            if snapshot is None or snapshot.base.space_age != self._space_age(self._models):
+                snapshot = _alone(self._build(self._models))
+            else:
+                snapshot = self._brought_up(snapshot, self._models)
+            self._snapshot = snapshot
+            return self._models, snapshot
 
-    def _state(self, models: Models) -> tuple[int, int]:
-        """The revision of the listings and the age of the kept language space."""
+    def _brought_up(self, snapshot: Snapshot, models: Models) -> Snapshot:
+        """The snapshot with all that has been written since; with a new base when that is much."""
+        with self.database.session() as session:
+            revision = queries.revision(session)  # first: a write between the two is then seen again
+            if revision == snapshot.revision:
+                return snapshot
+            rows = queries.listings_since(session, snapshot.base.revision)
+        if len(rows) > TAIL_SHARE * len(snapshot.base.listings):
+            if len(snapshot.base.listings) + len(rows) <= QUICK:
+                return _alone(self._build(models))
+            self._build_aside(models)
+        listings = {row.id: read_listing(row.record) for row in rows}
+        embeddings = self._embeddings(list(listings.values()), models)
+        own = [embeddings[listing.text_hash] for listing in listings.values()]
+        tail = snapshot.base.market.tail(list(listings.values()), own)
+        return Snapshot(snapshot.base, revision, tail, listings, embeddings)
+
+    def _build_aside(self, models: Models) -> None:
+        """Build a base in a thread of its own, unless one is at it; searches go on with the old one and its tail."""
+        if self._building is not None and self._building.is_alive():
+            return
+
+        def build() -> None:
+            base = self._build(models)
+            with self._lock:
+                self._snapshot = _alone(base)
+
+        self._building = threading.Thread(target=build, name="building", daemon=True)
+        self._building.start()
+
+    def _space_age(self, models: Models) -> int:
         path = self._space_path(models)
-        with self.database.session() as session:
-            return queries.revision(session), path.stat().st_mtime_ns if path.exists() else 0
+        return path.stat().st_mtime_ns if path.exists() else 0
 
-    def _build(self, models: Models, *, refit: bool = False) -> Snapshot:
+    def _build(self, models: Models, *, refit: bool = False) -> Base:
         with self.database.session() as session:
-            revision = queries.revision(session)  # first: a write between the two is then seen as new
+            revision = queries.revision(session)  # first: a write between the two is then seen again
             rows = queries.all_listings(session)
         listings = {row.id: read_listing(row.record) for row in rows}
         embeddings = self._embeddings(list(listings.values()), models)
-        market = None
-        if listings:
-            own = [embeddings[listing.text_hash] for listing in listings.values()]
-            space = None if refit else self._kept_space(models)
-            market = Market.build(list(listings.values()), own, models, space=space)
-            if refit or (space is None and len(listings) >= FEWEST):
-                self._keep(market.space, models)
-        path = self._space_path(models)
-        state = revision, path.stat().st_mtime_ns if path.exists() else 0
-        return Snapshot(state, listings, embeddings, market)
+        own = [embeddings[listing.text_hash] for listing in listings.values()]
+        space = None if refit else self._kept_space(models)
+        market = Market.build(list(listings.values()), own, models, space=space)
+        if listings and (refit or (space is None and len(listings) >= FEWEST)):
+            self._keep(market.space, models)
+        return Base(revision, self._space_age(models), market, listings, embeddings)
 
     def _embeddings(self, listings: Sequence[Listing], models: Models) -> dict[str, Embedding]:
         """Embeddings by text hash: from memory, from the database, and for new text from the encoder."""
         wanted = {listing.text_hash: listing for listing in listings}
-        known = self._snapshot.embeddings if self._snapshot is not None else {}
-        found = {key: known[key] for key in wanted if key in known}
+        snapshot = self._snapshot
+        known = {key: snapshot.embedding(key) if snapshot is not None else None for key in wanted}
+        found = {key: embedding for key, embedding in known.items() if embedding is not None}
         name = embedding_key(models.encoder)
         with self.database.session() as session:
             found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
         missing = [key for key in wanted if key not in found]
-        made = dict(zip(missing, embed([wanted[key] for key in missing], models.encoder, progress=True), strict=True))
+        with self._encoding:
+            vectors = embed([wanted[key] for key in missing], models.encoder, progress=True)
+        made = dict(zip(missing, vectors, strict=True))
         with self.database.session() as session:
             queries.keep_embeddings(session, name, {key: embedding_to_bytes(one) for key, one in made.items()})
         return found | made
@@ -218,12 +274,22 @@ def _query(text: str, side: Side, language: str | None) -> Listing:
         raise
 
 
+def _alone(base: Base) -> Snapshot:
+    """A base that nothing has been written after."""
+    return Snapshot(base, base.revision, None, {}, {})
+
+
 def _ranked(models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int) -> Results:
-    pairings = answers(snapshot.market, listing, embedding, limit=limit) if snapshot.market is not None else []
+    """Answers from the base and from what was written since, which replaces what the base holds under its ids."""
+    market = snapshot.base.market
+    pairings = answers(market, listing, embedding, limit, tail=snapshot.tail, replaced=snapshot.listings)
     items = []
     for pairing in pairings:
-        other = snapshot.listings[pairing.offer if listing.side is Side.NEED else pairing.need]
-        items.append(Found(other, snapshot.embeddings[other.text_hash].language, pairing))
+        other = snapshot.listing(pairing.offer if listing.side is Side.NEED else pairing.need)
+        assert other is not None
+        met = snapshot.embedding(other.text_hash)
+        assert met is not None
+        items.append(Found(other, met.language, pairing))
     return Results(tuple(items), embedding.language, models.fusion.threshold)
 
 

@@ -19,6 +19,7 @@ class ListingRow(SQLModel, table=True):
     record: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     text_hash: str = Field(index=True)
     sample: bool = False
+    revision: int = Field(default=0, index=True)  # the write that made it what it is
     created_at: datetime = Field(sa_column=Column(DateTime, nullable=False))
     updated_at: datetime = Field(sa_column=Column(DateTime, nullable=False, index=True))
 

@@ -7,6 +7,7 @@ what texts in two languages share is mostly what the languages share.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import bm25s
@@ -29,17 +30,27 @@ class LexicalIndex:
 
     def __init__(self, documents: Sequence[Words]) -> None:
         self._size = len(documents)
+        self._mean_length = sum(map(len, documents)) / max(1, len(documents))
+        self._holding = Counter(word for words in documents for word in set(words))
         self._index = bm25s.BM25(k1=K1, b=B, method="lucene")
-        self._vocabulary = frozenset(str(word) for words in documents for word in words)
-        if self._vocabulary:
+        if self._holding:
             self._index.index([[str(word) for word in words] for words in documents], show_progress=False)
 
     def scores(self, query: Words) -> Vectors:
         """BM25 of every document for one query, float32, shape (documents,). A repeated query word counts again."""
-        known = [token for token in map(str, query) if token in self._vocabulary]
+        known = [str(word) for word in query if word in self._holding]
         if not known:
             return np.zeros(self._size, np.float32)
         return np.asarray(self._index.get_scores(known), dtype=np.float32)
+
+    def score_of(self, query: Words, document: Words) -> float:
+        """What `scores` would give a document that is not in the index, by the statistics of those that are."""
+        counts, norm = Counter(document), K1 * (1 - B + B * len(document) / max(1.0, self._mean_length))
+        return sum(self._rarity(word) * counts[word] / (counts[word] + norm) for word in query if word in counts)
+
+    def _rarity(self, word: int) -> float:
+        holding = self._holding[word]
+        return float(np.log1p((self._size - holding + 0.5) / (holding + 0.5)))
 
 
 class LexicalMarket:
@@ -67,8 +78,36 @@ class LexicalMarket:
         result = np.zeros(self._size, np.float32)
         if language in self._indexes:
             own = self._positions[language]
-            scores = self._indexes[language].scores(query)
-            spread = float(scores.std())
-            if len(scores) >= FEWEST and spread > 1e-3:
-                result[own] = ((scores - scores.mean()) / spread)[: len(own)]
+            scores, mean, spread = self._usual(query, language)
+            if spread > 0:
+                result[own] = ((scores - mean) / spread)[: len(own)]
         return result
+
+    def shared_with(self, query: Words, language: str, documents: Sequence[Words], languages: Sequence[str]) -> Vectors:
+        """`shared` of documents that are not in the market, by what is usual in it; shape (documents,)."""
+        result = np.zeros(len(documents), np.float32)
+        if language in self._indexes:
+            _, mean, spread = self._usual(query, language)
+            for i, words in enumerate(documents):
+                if spread > 0 and languages[i] == language:
+                    result[i] = (self._indexes[language].score_of(query, words) - mean) / spread
+        return result
+
+    def _usual(self, query: Words, language: str) -> tuple[Vectors, float, float]:
+        """The scores of all texts in a language, background included, their mean and their spread (0: cannot tell)."""
+        scores = self._indexes[language].scores(query)
+        spread = float(scores.std())
+        return scores, float(scores.mean()), spread if len(scores) >= FEWEST and spread > 1e-3 else 0.0
+
+
+class LexicalTail:
+    """Later documents beside a market whose statistics they are measured by; the same interface."""
+
+    def __init__(self, market: LexicalMarket, documents: Sequence[Words], languages: NDArray[np.str_]) -> None:
+        self._market = market
+        self._documents = documents
+        self._languages = languages.tolist()
+
+    def shared(self, query: Words, language: str) -> Vectors:
+        """As `LexicalMarket.shared`; 0 too in a language that the market has no texts in."""
+        return self._market.shared_with(query, language, self._documents, self._languages)

@@ -14,7 +14,7 @@ from matching.embedding import Embedding
 from matching.encoder import Vectors
 from matching.fields import agreement, with_stated
 from matching.language import UNKNOWN
-from matching.lexical import LexicalMarket
+from matching.lexical import LexicalMarket, LexicalTail
 from matching.listing import FIELDS, Listing, Side
 from matching.models import Models
 from matching.neighbours import crowding, nearest_both_ways
@@ -67,7 +67,7 @@ class Market:
     space: LanguageSpace
     stands: dict[Side, Stand]
     indexes: dict[Side, VectorIndex]
-    lexical: dict[Side, LexicalMarket]
+    lexical: dict[Side, LexicalMarket | LexicalTail]
     around: dict[Side, Vectors]  # how crowded it is around each offer among the needs, and the reverse
     title_around: dict[Side, Vectors]
 
@@ -82,14 +82,11 @@ class Market:
 
         Positions follow the ids' order.
         """
-        order = sorted(range(len(listings)), key=lambda i: listings[i].id)
         if space is None:
-            vectors = _stack([embeddings[i].vector for i in order], models)
-            space = fit(vectors, [embeddings[i].language for i in order], models.encoder.name, models.prior)
-        stands = {}
-        for side in Side:
-            own = [i for i in order if listings[i].side is side]
-            stands[side] = Stand([listings[i] for i in own], [embeddings[i] for i in own], space, models)
+            by_id = sorted(range(len(listings)), key=lambda i: listings[i].id)
+            vectors = _stack([embeddings[i].vector for i in by_id], models)
+            space = fit(vectors, [embeddings[i].language for i in by_id], models.encoder.name, models.prior)
+        stands = _stands(listings, embeddings, space, models)
         offers, needs = stands[Side.OFFER], stands[Side.NEED]
         background = models.background
         return Market(
@@ -101,6 +98,25 @@ class Market:
             around=_crowding_both_ways(offers.vectors, needs.vectors, background),
             title_around=_title_crowding(offers, needs, background),
         )
+
+    def tail(self, listings: Sequence[Listing], embeddings: Sequence[Embedding]) -> Market:
+        """A market of later listings, measured by this one: in its space, among its neighbours, by its words.
+
+        Built in milliseconds, so that what was posted is found at once; `answers` takes both.
+        """
+        stands = _stands(listings, embeddings, self.space, self.models)
+        lexical: dict[Side, LexicalMarket | LexicalTail] = {}
+        around, title_around = {}, {}
+        for side, stand in stands.items():
+            own, other = self.lexical[side], self.stands[side.opposite]
+            assert isinstance(own, LexicalMarket), "a tail has no tail"
+            lexical[side] = LexicalTail(own, stand.words, stand.languages)
+            beside = self.models.background.beside(len(other))
+            around[side] = _filled(stand.vectors @ other.vectors.T, stand.vectors @ beside.T)
+            titled = _filled(stand.titles @ other.titles[other.has_title].T, stand.titles @ beside.T)
+            title_around[side] = titled * stand.has_title
+        indexes = {side: _index(stand, self.space) for side, stand in stands.items()}
+        return Market(self.models, self.space, stands, indexes, lexical, around, title_around)
 
 
 Chosen = tuple[Stand, Positions, Vectors, Vectors]  # a side, positions in it, crowding by text and by title
@@ -142,6 +158,17 @@ def _crowding_both_ways(offers: Vectors, needs: Vectors, background: Background)
         Side.OFFER: _filled(of_offers.scores, offers @ background.beside(len(needs)).T),
         Side.NEED: _filled(of_needs.scores, needs @ background.beside(len(offers)).T),
     }
+
+
+def _stands(
+    listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models
+) -> dict[Side, Stand]:
+    order = sorted(range(len(listings)), key=lambda i: listings[i].id)
+    stands = {}
+    for side in Side:
+        own = [i for i in order if listings[i].side is side]
+        stands[side] = Stand([listings[i] for i in own], [embeddings[i] for i in own], space, models)
+    return stands
 
 
 def _filled(scores: Vectors, beside: Vectors) -> Vectors:

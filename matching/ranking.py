@@ -19,38 +19,37 @@ DEPTH = 100  # nearest by meaning that are scored, at least
 
 
 def answers(
-    market: Market, listing: Listing, embedding: Embedding, limit: int = 10, directions: Collection[Direction] = MISSION
+    market: Market,
+    listing: Listing,
+    embedding: Embedding,
+    limit: int = 10,
+    directions: Collection[Direction] = MISSION,
+    *,
+    tail: Market | None = None,
+    replaced: Collection[str] = (),
 ) -> list[Pairing]:
     """The best of the other side for one listing, best first. What the terms forbid is left out.
 
-    For an offer, shared words are counted of the offer among the needs and not, as `match` does, of each need among the
+    `tail` holds later listings (`Market.tail`), `replaced` the ids of listings in `market` that no longer hold. For an
+    offer, shared words are counted of the offer among the needs and not, as `match` does, of each need among the
     offers, which would take a pass for every need: its probabilities may differ a little from those of `match`.
     """
-    other = market.stands[listing.side.opposite]
-    if not len(other):
-        return []
     query = Stand([listing], [embedding], market.space, market.models)
-    shared = market.lexical[listing.side.opposite].shared(embedding.words, str(query.languages[0]))
-    allowed = _open_to(query, other, directions)
-    near = _nearest(market, query, allowed, max(DEPTH, 2 * limit))
-    by_words = np.argsort(-np.where(allowed, shared, 0.0), kind="stable")[: max(DEPTH, 2 * limit)]
-    chosen = np.union1d(near.positions[allowed[near.positions]], by_words[(shared * allowed)[by_words] > 0])
-    features = _features(market, query, chosen, near.scores, shared[chosen])
-    probabilities = market.models.fusion.probabilities(features)
-    best = sorted(range(len(chosen)), key=lambda i: (-probabilities[i], other.listings[chosen[i]].id))[:limit]
+    depth = max(DEPTH, 2 * limit)
+    allowed = _open_to(query, market, directions, replaced)
+    near = _nearest(market, query, allowed, depth)
+    crowd = _crowd(market, query, near)
+    found = _scored(market, query, near, crowd, allowed, depth)
+    if tail is not None:
+        allowed = _open_to(query, tail, directions, ())
+        found += _scored(tail, query, _nearest(tail, query, allowed, depth), crowd, allowed, depth)
+    found.sort(key=lambda one: (-one.probability, one.name))
     pairings = []
-    for rank, i in enumerate(best, 1):
-        sides = {listing.side: (query, 0), listing.side.opposite: (other, int(chosen[i]))}
+    for rank, one in enumerate(found[:limit], 1):
+        sides = {listing.side: (query, 0), listing.side.opposite: (one.stand, one.position)}
         ranks = (None, rank) if listing.side is Side.OFFER else (rank, None)
-        pairings.append(explained(market.models.fusion, *sides[Side.OFFER], *sides[Side.NEED], features[i], ranks))
+        pairings.append(explained(market.models.fusion, *sides[Side.OFFER], *sides[Side.NEED], one.features, ranks))
     return pairings
-
-
-def _open_to(query: Stand, other: Stand, directions: Collection[Direction]) -> NDArray[np.bool_]:
-    """Which of the other side the terms allow, shape (listings,)."""
-    if query.listings[0].side is Side.OFFER:
-        return open_pairs(query.conditions, other.conditions, directions).reshape(-1)
-    return open_pairs(other.conditions, query.conditions, directions).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,41 @@ class Near:
 
     positions: Positions
     scores: Vectors
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How crowded it is around the query, by its text and by its title; both of shape (1,)."""
+
+    text: Vectors
+    title: Vectors
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One answer: where it stands, its features, its probability."""
+
+    stand: Stand
+    position: int
+    features: NDArray[np.float64]
+    probability: float
+
+    @property
+    def name(self) -> str:
+        return self.stand.listings[self.position].id
+
+
+def _open_to(
+    query: Stand, market: Market, directions: Collection[Direction], replaced: Collection[str]
+) -> NDArray[np.bool_]:
+    """Which of the other side the terms allow and still hold, shape (listings,)."""
+    other = market.stands[query.listings[0].side.opposite]
+    if query.listings[0].side is Side.OFFER:
+        allowed = open_pairs(query.conditions, other.conditions, directions).reshape(-1)
+    else:
+        allowed = open_pairs(other.conditions, query.conditions, directions).reshape(-1)
+    allowed[[other.position[name] for name in replaced if name in other.position]] = False
+    return allowed
 
 
 def _nearest(market: Market, query: Stand, allowed: NDArray[np.bool_], wanted: int) -> Near:
@@ -73,17 +107,27 @@ def _nearest(market: Market, query: Stand, allowed: NDArray[np.bool_], wanted: i
         depth *= 4
 
 
-def _features(
-    market: Market, query: Stand, chosen: Positions, near: Vectors, shared_words: Vectors
-) -> NDArray[np.float64]:
+def _crowd(market: Market, query: Stand, near: Near) -> Crowd:
+    other, background = market.stands[query.listings[0].side.opposite], market.models.background
+    text = crowding_of_one(near.scores, len(other), query.vectors[0], background)
+    if not query.has_title[0]:
+        return Crowd(text, np.zeros(1, np.float32))
+    titled = (other.titles @ query.titles[0])[other.has_title]
+    return Crowd(text, crowding_of_one(titled, len(titled), query.titles[0], background))
+
+
+def _scored(
+    market: Market, query: Stand, near: Near, crowd: Crowd, allowed: NDArray[np.bool_], depth: int
+) -> list[Scored]:
+    """The allowed among the nearest by meaning and the `depth` best by words, scored."""
     side = query.listings[0].side
-    other, background = market.stands[side.opposite], market.models.background
-    around = crowding_of_one(near, len(other), query.vectors[0], background)
-    title_around = np.zeros(1, np.float32)
-    if query.has_title[0]:
-        titled = (other.titles @ query.titles[0])[other.has_title]
-        title_around = crowding_of_one(titled, len(titled), query.titles[0], background)
-    ours: Chosen = (query, np.zeros(len(chosen), np.int64), around, title_around)
+    other = market.stands[side.opposite]
+    shared = market.lexical[side.opposite].shared(query.words[0], str(query.languages[0]))
+    by_words = np.argsort(-np.where(allowed, shared, 0.0), kind="stable")[:depth]
+    chosen = np.union1d(near.positions[allowed[near.positions]], by_words[(shared * allowed)[by_words] > 0])
+    chosen = chosen.astype(np.int64)
+    ours: Chosen = (query, np.zeros(len(chosen), np.int64), crowd.text, crowd.title)
     theirs: Chosen = (other, chosen, market.around[side.opposite], market.title_around[side.opposite])
-    offers, needs = (ours, theirs) if side is Side.OFFER else (theirs, ours)
-    return features_of(offers, needs, shared_words)
+    features = features_of(*((ours, theirs) if side is Side.OFFER else (theirs, ours)), shared[chosen])
+    probabilities = market.models.fusion.probabilities(features)
+    return [Scored(other, int(position), features[i], float(probabilities[i])) for i, position in enumerate(chosen)]

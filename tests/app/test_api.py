@@ -293,3 +293,46 @@ def test_a_model_that_cannot_be_loaded_is_said(settings: Settings) -> None:
     with TestClient(app) as client:
         app.state.loading.join()
         assert "cannot load the model" in problem(client.get("/health/ready"), 503)["detail"]
+
+
+def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replaces_no_longer(
+    filled: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "TAIL_SHARE", 10)
+    live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
+    query = {"text": "graphene battery electrodes", "limit": 50}
+    base = [item["id"] for item in filled.post("/api/v1/search", json=query).json()["items"]]
+    filled.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
+    filled.post("/api/v1/listings", json=OFFER | {"id": "new", "title": "Electrodes of graphene for a battery"})
+    found = filled.post("/api/v1/search", json=query).json()["items"]
+    assert live._snapshot is not None
+    assert live._snapshot.tail is not None
+    assert sorted(item["id"] for item in found) == sorted([*base, "new"])
+    assert {item["id"]: item["title"] for item in found}["o1"] == "Graphene battery electrodes"
+    assert {item["id"] for item in filled.get("/api/v1/listings/new/matches").json()["items"]} == {"n1", "n2"}
+    assert filled.get("/api/v1/listings/n1/matches").json()["items"][0]["id"] in ("new", "o2", "o3")
+
+
+def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
+    filled: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
+    filled.post("/api/v1/search", json={"text": "pumps"})
+    monkeypatch.setattr(search, "QUICK", 0)
+    gate, real = threading.Event(), search.Live._build
+
+    def slow(self: search.Live, *arguments: Any, **options: Any) -> search.Base:
+        gate.wait(20)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(search.Live, "_build", slow)
+    filled.post("/api/v1/listings", json=NEED | {"id": "late", "title": "Late pumps", "description": ""})
+    query = {"text": "late pumps", "side": "need", "limit": 1}
+    assert filled.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
+    gate.set()
+    assert live._building is not None
+    live._building.join(20)
+    assert live._snapshot is not None
+    assert live._snapshot.tail is None
+    assert "late" in live._snapshot.base.listings
+    assert filled.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.background import Background, nothing
-from matching.lexical import FEWEST, K1, B, LexicalIndex, LexicalMarket
+from matching.lexical import FEWEST, K1, B, LexicalIndex, LexicalMarket, LexicalTail
 
 
 def bm25(documents: list[list[int]], query: list[int]) -> list[float]:
@@ -77,3 +77,21 @@ def test_too_few_texts_or_an_unknown_language_say_nothing() -> None:
     assert not market.shared([1], "th").any()
     assert not market.shared([1], "xx").any()
     assert LexicalMarket([], np.array([], np.str_), NOTHING).shared([1], "th").shape == (0,)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TOKENS, min_size=5, max_size=9).filter(any), TOKENS, st.integers(0, 4))
+def test_a_document_scored_beside_the_index_scores_as_in_it(
+    documents: list[list[int]], query: list[int], chosen: int
+) -> None:
+    index = LexicalIndex(documents)
+    assert index.score_of(query, documents[chosen]) == pytest.approx(float(index.scores(query)[chosen]), rel=1e-4)
+
+
+def test_a_tail_is_measured_by_the_market_it_stands_beside() -> None:
+    documents = [[1, 2], [1, 3], [4, 5], [6, 7], [8, 9]]
+    market = LexicalMarket(documents, np.array(["es"] * 5), NOTHING)
+    tail = LexicalTail(market, [[1, 2], [1, 2]], np.array(["es", "pt"]))
+    assert tail.shared([1, 2], "es")[0] == pytest.approx(float(market.shared([1, 2], "es")[0]), rel=1e-4)
+    assert tail.shared([1, 2], "es")[1] == 0.0
+    assert not tail.shared([1, 2], "pt").any()

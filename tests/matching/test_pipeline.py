@@ -201,6 +201,25 @@ def test_a_need_ranks_in_the_live_market_as_in_the_full_match(models: Models) ->
     assert [p.probability for p in live] == pytest.approx([p.probability for p in expected], abs=1e-5)
 
 
+def test_a_tail_beside_a_market_answers_almost_as_one_market_of_all(models: Models) -> None:
+    """Crowding and word statistics of the later listings come from the earlier ones: near, not the same."""
+    own = listings()
+    embeddings = embed(own, models.encoder)
+    early = [i for i, one in enumerate(own) if one.id not in ("o03", "n07")]
+    late = [i for i in range(len(own)) if i not in early]
+    whole = Market.build(own, embeddings, models)
+    market = Market.build([own[i] for i in early], [embeddings[i] for i in early], models, whole.space)
+    tail = market.tail([own[i] for i in late], [embeddings[i] for i in late])
+    for asked in ("n03", "o07", "n07", "o03"):
+        query = next(i for i, one in enumerate(own) if one.id == asked)
+        together = answers(whole, own[query], embeddings[query], 3)
+        apart = answers(market, own[query], embeddings[query], 3, tail=tail)
+        assert (apart[0].offer, apart[0].need) == (together[0].offer, together[0].need)
+        assert apart[0].probability == pytest.approx(together[0].probability, abs=0.15)
+    gone = answers(market, own[0], embeddings[0], 50, tail=tail, replaced=["n00", "unheard of"])
+    assert not {"n00", "o00"} & {one.need for one in gone}
+
+
 def test_evidence_quotes_passages_of_both_texts(models: Models) -> None:
     own = {one.id: one for one in listings()}
     pairings = match(list(own.values()), models, MatchOptions(top=1, rank_all=True)).pairings
