@@ -1,29 +1,56 @@
-"""Measure speed and write docs/speed.md.
+"""Measure speed.
 
-    python scripts/benchmark.py encoding [--cache var/models] [--runs 5]
+    python scripts/benchmark.py encoding [--cache var/models] [--runs 5]         writes docs/speed.md
+    python scripts/benchmark.py search [--cache var/models] [--sizes 1000,10000]  writes docs/speed-search.md
 
-All ways run in turn, A B C A B C …, so that a drift of the machine meets all of them; quoted are medians and the
-ratio of each run to the plain one beside it.
+All ways of encoding run in turn, A B C A B C …, so that a drift of the machine meets all of them; quoted are medians
+and the ratio of each run to the plain one beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import platform
+import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from corpora import DATA, ROOT, as_listing, benchmark, read_jsonl
+from corpora import DATA, ROOT, as_listing, benchmark, embed_cached, read_jsonl
 
-from matching import MatchOptions, SentenceEncoder, embed, evaluation, match_embedded, run_of
+from app.db import Database
+from app.listings import post_listing
+from app.queries import keep_embeddings
+from app.search import Live
+from app.settings import Settings
+from matching import (
+    Listing,
+    MatchOptions,
+    Models,
+    SentenceEncoder,
+    Side,
+    embed,
+    embedding_key,
+    embedding_to_bytes,
+    evaluation,
+    load_models,
+    match_embedded,
+    run_of,
+)
 from matching.bundled import NAME, ensure_model
-from matching.encoder import Vectors, has_fast_bf16
+from matching.encoder import Vectors, has_fast_bf16, unit
 from matching.models import with_artefacts
 
 WARM_UP = 16  # texts
+QUERIES = 100
+POSTS = 20
+BLOCK = 1_000  # listings stored in one transaction
+NOISE = 0.02
 
 
 def sample_texts() -> list[str]:
@@ -97,26 +124,18 @@ def quality_of(folder: Path) -> list[str]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["encoding"])
-    parser.add_argument("--cache", type=Path, default=Path("var/models"))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "speed.md")
-    asked = parser.parse_args()
-    folder = ensure_model(asked.cache)
-    page = f"""# Speed
+def encoding_page(folder: Path, runs: int) -> str:
+    """The page of the encoder's speed."""
+    return f"""# Speed of encoding
 
 Written by `python scripts/benchmark.py encoding` on {processor()}; other machines differ, so the ratios count.
 
-## Encoding
-
-{len(sample_texts())} texts in fifteen languages, each cut at 512 tokens, encoded by each way in turn, {asked.runs}
+{len(sample_texts())} texts in fifteen languages, each cut at 512 tokens, encoded by each way in turn, {runs}
 times; medians, and the ratio to the plain way with its range.
 
 | way | seconds | texts a second | tokens a second | times as fast |
 |---|---|---|---|---|
-{chr(10).join(time_encoding(folder, asked.runs))}
+{chr(10).join(time_encoding(folder, runs))}
 
 What the number format costs in quality: nDCG@10 of the held-back half of our benchmark, and the least cosine between
 the two vectors of one listing.
@@ -125,7 +144,100 @@ the two vectors of one listing.
 |---|---|---|
 {chr(10).join(quality_of(folder))}
 """
-    asked.output.write_text(page, "utf-8")
+
+
+def time_search(cache: Path, size: int) -> str:
+    """A table row: a service over `size` invented listings, one client."""
+    texts = [as_listing(r) for r in read_jsonl(DATA / "training" / "listings.jsonl")]
+    with tempfile.TemporaryDirectory() as home:
+        settings = Settings(home=Path(home))
+        database = Database(settings.url)
+        fill(database, load_models(cache), texts, size)
+        settings.cache.symlink_to(cache.resolve())
+        live = Live(settings, database)
+        start = time.perf_counter()
+        live.load()
+        loading = time.perf_counter() - start
+        queries = [one.description[:400] for one in texts if one.side is Side.NEED][:QUERIES]
+        searching = [elapsed(lambda text=text: live.search(text, Side.OFFER, 10)) for text in queries]
+        posting = [
+            elapsed(lambda i=i, text=text: post_and_find(live, i, text)) for i, text in enumerate(queries[:POSTS])
+        ]
+        database.close()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    middle, slow = np.percentile(searching, [50, 95]) * 1000
+    posted = np.percentile(posting, 95)
+    return f"| {size:,} | {loading:.0f} | {middle:.0f} | {slow:.0f} | {posted:.2f} | {memory:.1f} |"
+
+
+def fill(database: Database, models: Models, texts: list[Listing], size: int) -> None:
+    """Store `size` listings: our texts again and again, each with a number of its own and vectors a little apart."""
+    rng, embeddings = np.random.default_rng(0), embed_cached(texts, models.encoder)
+    key, now = embedding_key(models.encoder), datetime(2026, 1, 1)
+    for start in range(0, size, BLOCK):
+        with database.session() as session:
+            bodies = {}
+            for i in range(start, min(start + BLOCK, size)):
+                source, made = texts[i % len(texts)], embeddings[i % len(texts)]
+                record = {"id": f"s{i}", "side": str(source.side), "title": f"{source.title} {i}"}
+                record |= {"description": source.description, "country": "CN" if source.side is Side.OFFER else "KZ"}
+                stored, _ = post_listing(session, record, now)
+                vector = unit(made.vector + rng.normal(0, NOISE, made.vector.shape).astype(np.float32))
+                bodies[stored.text_hash] = embedding_to_bytes(dataclasses.replace(made, vector=vector))
+            keep_embeddings(session, key, bodies)
+
+
+def post_and_find(live: Live, number: int, text: str) -> None:
+    """Post an offer and search until it is found; it is at once or never."""
+    record = {
+        "id": f"new-{number}",
+        "side": "offer",
+        "title": f"Novelty {number}",
+        "description": text,
+        "country": "CN",
+    }
+    with live.database.session() as session:
+        post_listing(session, record, datetime(2026, 1, 2))
+    found = live.search(text, Side.OFFER, 10)
+    if record["id"] not in [one.listing.id for one in found.items]:
+        raise RuntimeError(f"{record['id']} was posted and is not found")
+
+
+def elapsed(work: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def search_page(cache: Path, sizes: list[int]) -> str:
+    """The page of the live search's speed."""
+    return f"""# Speed of the live search
+
+Written by `python scripts/benchmark.py search` on {processor()}. Listings: our training texts
+again and again, each with a number in its title and its vector moved a little; offers from China, needs from abroad.
+One client: {QUERIES} needs of up to 400 characters, encoding included; then {POSTS} offers, each posted and searched
+for until it is found. SQLite on disk; memory is the most of the whole process so far, model included.
+
+| listings | seconds to load | search, median ms | search, p95 ms | posted and found, p95 s | GiB |
+|---|---|---|---|---|---|
+{chr(10).join(time_search(cache, size) for size in sizes)}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["encoding", "search"])
+    parser.add_argument("--cache", type=Path, default=Path("var/models"))
+    parser.add_argument("--runs", type=int, default=5, help="of encoding")
+    parser.add_argument("--sizes", default="1000,10000", help="of the market searched")
+    asked = parser.parse_args()
+    if asked.what == "encoding":
+        path, page = ROOT / "docs" / "speed.md", encoding_page(ensure_model(asked.cache), asked.runs)
+    else:
+        sizes = [int(size) for size in asked.sizes.split(",")]
+        path, page = ROOT / "docs" / "speed-search.md", search_page(asked.cache, sizes)
+    path.write_text(page, "utf-8")
     print(page)
 
 
