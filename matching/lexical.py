@@ -45,7 +45,7 @@ class LexicalIndex:
 
     def score_of(self, query: Words, document: Words) -> float:
         """What `scores` would give a document that is not in the index, by the statistics of those that are."""
-        counts, norm = Counter(document), K1 * (1 - B + B * len(document) / max(1.0, self._mean_length))
+        counts, norm = Counter(document), K1 * (1 - B + B * len(document) / (self._mean_length or 1.0))
         return sum(self._rarity(word) * counts[word] / (counts[word] + norm) for word in query if word in counts)
 
     def _rarity(self, word: int) -> float:
