@@ -1,8 +1,9 @@
-"""Which of the nine fields a listing speaks of: one logistic classifier a field, over meaning and over words.
+"""Which of the nine fields a listing speaks of: one logistic classifier a field, over meaning, words and examples.
 
 Meaning is the language-free vector; words are TF-IDF (Spärck Jones, 1972; logarithmic term frequency, rows of length
-1). Vectors carry the classifier to languages it has no words of; words tell disciplines apart whose texts are near in
-meaning.
+1); examples are the fields of the nearest training texts (k nearest neighbours, weighted). Vectors carry the classifier
+to languages it has no words of; words tell disciplines apart whose texts are near in meaning; examples know the small
+sub-areas that no straight line cuts off.
 """
 
 from __future__ import annotations
@@ -18,6 +19,18 @@ from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
 from matching.files import Arrays, pack, read_packed, write_atomically
 from matching.listing import FIELDS
+
+NEAREST = 20
+SHARPNESS = 0.05  # of a cosine, by which an example counts e times less
+FLOATS = (
+    "weights",
+    "biases",
+    "rarity",
+    "term_weights",
+    "example_vectors",
+    "example_fields",
+    "example_weights",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +56,46 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
+class Examples:
+    """Training texts: language-free unit vectors (texts, dimension) and their fields (texts, 9), 0 or 1; float32."""
+
+    vectors: Vectors
+    fields: Vectors
+
+    def near(self, vectors: Vectors, barred: NDArray[np.bool_] | None = None) -> Vectors:
+        """Shares of the fields among the `NEAREST` examples of each vector, nearer ones counting more; shape (rows, 9).
+
+        `barred`, shape (rows, texts), marks examples that must not count for a row, such as itself in training.
+        """
+        scores = vectors @ self.vectors.T
+        if barred is not None:
+            scores[barred] = -1.0
+        nearest = np.argsort(-scores, axis=1, kind="stable")[:, :NEAREST]
+        weights = np.exp(np.take_along_axis(scores, nearest, axis=1) / SHARPNESS)
+        shares = (weights[:, :, None] * self.fields[nearest]).sum(axis=1) / weights.sum(axis=1, keepdims=True)
+        return np.asarray(shares, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class FieldClassifier:
-    """Weights of meaning (9, dimension) and of words (9, terms), biases (9,); float32, rows as in `FIELDS`."""
+    """Weights of meaning (9, dimension), of words (9, terms) and of examples' fields (9, 9), biases (9,).
+
+    All float32, rows as in `FIELDS`.
+    """
 
     encoder: str
     weights: Vectors
     biases: Vectors
     terms: Terms
     term_weights: Vectors
+    examples: Examples
+    example_weights: Vectors
 
     def probabilities(self, vectors: Vectors, words: Sequence[Sequence[int]]) -> Vectors:
         """Probability of each field, shape (rows, 9). Multi-label: rows need not add up to 1."""
         if vectors.shape[1] != self.weights.shape[1]:
             raise DimensionMismatch(self.weights.shape[1], vectors.shape[1])
-        logits = vectors @ self.weights.T + self.biases
+        logits = vectors @ self.weights.T + self.biases + self.examples.near(vectors) @ self.example_weights.T
         for row, own in enumerate(words):
             places, values = self.terms.weigh(own)
             logits[row] += self.term_weights[:, places] @ values
@@ -87,6 +126,9 @@ def save(classifier: FieldClassifier, path: Path) -> None:
         "ids": classifier.terms.ids,
         "rarity": classifier.terms.rarity.astype(np.float16),
         "term_weights": classifier.term_weights.astype(np.float16),
+        "example_vectors": classifier.examples.vectors.astype(np.float16),
+        "example_fields": classifier.examples.fields.astype(np.bool_),
+        "example_weights": classifier.example_weights.astype(np.float16),
     }
     write_atomically(path, pack(head, arrays))
 
@@ -95,7 +137,7 @@ def load(path: Path) -> FieldClassifier:
     """Read what `save` wrote. Raises ArtefactError for anything else."""
     head, arrays = read_packed(path, "field classifier")
     try:
-        part = {name: arrays[name].astype(np.float32) for name in ("weights", "biases", "rarity", "term_weights")}
+        part = {name: arrays[name].astype(np.float32) for name in FLOATS}
         terms = Terms(arrays["ids"], part["rarity"], float(head["unseen"]))
         encoder, fields = str(head["encoder"]), head["fields"]
     except (KeyError, ValueError, TypeError) as error:
@@ -104,4 +146,9 @@ def load(path: Path) -> FieldClassifier:
         raise ArtefactError(f"{path} speaks of other fields than these: {', '.join(FIELDS)}")
     if part["term_weights"].shape != (len(FIELDS), len(terms.ids)) or terms.rarity.shape != terms.ids.shape:
         raise ArtefactError(f"{path}: weights and terms disagree in number")
-    return FieldClassifier(encoder, part["weights"], part["biases"], terms, part["term_weights"])
+    examples = Examples(part["example_vectors"], part["example_fields"])
+    if part["example_weights"].shape != (len(FIELDS), len(FIELDS)) or len(examples.vectors) != len(examples.fields):
+        raise ArtefactError(f"{path}: weights and examples disagree in number")
+    return FieldClassifier(
+        encoder, part["weights"], part["biases"], terms, part["term_weights"], examples, part["example_weights"]
+    )

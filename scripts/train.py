@@ -27,7 +27,7 @@ from matching import fields as field_module
 from matching.background import Background
 from matching.candidates import candidates
 from matching.encoder import Vectors
-from matching.fields import FieldClassifier, Terms
+from matching.fields import Examples, FieldClassifier, Terms
 from matching.models import ARTEFACTS, BUNDLED, load_encoder
 from matching.pipeline import score
 from matching.scoring import FEATURES, Fusion, save_fusion
@@ -75,16 +75,21 @@ def train_fields(encoder: Encoder, prior: LanguageSpace, *, with_listings: bool)
             records += read_jsonl(DATA / "benchmark" / f"train-{side}.jsonl")
     embeddings = embed_texts(records, encoder)
     terms = rarities([one.words for one in embeddings])
-    design = hstack([csr_matrix(language_free(embeddings, encoder, prior)), tf_idf(terms, embeddings)]).tocsr()
+    vectors = language_free(embeddings, encoder, prior)
+    truths = np.array([[name in record["fields"] for name in FIELDS] for record in records], np.float32)
+    examples = Examples(vectors, truths)
+    topics = np.array([record.get("topic", f"passage {i}") for i, record in enumerate(records)])
+    # An example says nothing of itself, nor of the texts written with it for one topic.
+    near = examples.near(vectors, topics[:, None] == topics[None, :])
+    design = hstack([csr_matrix(vectors), tf_idf(terms, embeddings), csr_matrix(near)]).tocsr()
     weights, biases = [], []
-    for name in FIELDS:
-        truth = np.array([name in record["fields"] for record in records])
+    for truth in truths.T > 0:
         model = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(design, truth)
         weights.append(model.coef_[0])
         biases.append(model.intercept_[0])
     stacked = np.array(weights, np.float32)
-    size = encoder.dimension
-    return FieldClassifier(encoder.name, stacked[:, :size], np.array(biases, np.float32), terms, stacked[:, size:])
+    meaning, words, neighbours = np.split(stacked, [encoder.dimension, encoder.dimension + len(terms.ids)], axis=1)
+    return FieldClassifier(encoder.name, meaning, np.array(biases, np.float32), terms, words, examples, neighbours)
 
 
 def rarities(documents: Sequence[Sequence[int]]) -> Terms:

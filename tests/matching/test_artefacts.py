@@ -10,7 +10,7 @@ from matching import FIELDS, ArtefactError
 from matching.background import FILL
 from matching.background import load as load_background
 from matching.bundled import NAME
-from matching.fields import FieldClassifier, Terms
+from matching.fields import NEAREST, Examples, FieldClassifier, Terms
 from matching.fields import load as load_fields
 from matching.files import pack, read_packed
 from matching.models import ARTEFACTS
@@ -72,7 +72,13 @@ def test_the_background_fills_a_side_up_and_leaves_a_large_one_alone() -> None:
 def test_words_decide_where_meaning_is_undecided() -> None:
     terms = Terms(np.array([5, 9], np.int32), np.array([1.0, 2.0], np.float32), unseen=3.0)
     classifier = FieldClassifier(
-        "x", np.zeros((9, 2), np.float32), np.zeros(9, np.float32), terms, np.eye(9, 2, dtype=np.float32)
+        "x",
+        np.zeros((9, 2), np.float32),
+        np.zeros(9, np.float32),
+        terms,
+        np.eye(9, 2, dtype=np.float32),
+        Examples(np.ones((1, 2), np.float32), np.ones((1, 9), np.float32)),
+        np.zeros((9, 9), np.float32),
     )
     both = np.hypot(1.0, 2.0)
     found = classifier.probabilities(np.zeros((3, 2), np.float32), [[5, 9], [5, 77], []])
@@ -82,3 +88,16 @@ def test_words_decide_where_meaning_is_undecided() -> None:
         1 / np.hypot(1.0, 3.0), abs=1e-5
     )  # a word never seen makes the others count less
     assert not odds[2].any()
+
+
+def test_the_nearest_examples_count_and_the_nearer_the_more() -> None:
+    angles = np.radians([0, 10, 80, 90])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    examples = Examples(vectors, np.eye(4, 9, dtype=np.float32))
+    shares = examples.near(vectors[:1])
+    assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+    assert shares[0, 0] > shares[0, 1] > 100 * shares[0, 2]
+    barred = examples.near(vectors[:1], np.array([[True, False, False, False]]))
+    assert barred[0, 1] > 0.99
+    many = Examples(np.repeat(vectors, NEAREST, axis=0), np.repeat(np.eye(4, 9, dtype=np.float32), NEAREST, axis=0))
+    assert many.near(vectors[:1])[0].tolist() == pytest.approx([1.0] + [0.0] * 8)
