@@ -39,6 +39,9 @@ from matching import (
 log = logging.getLogger(__name__)
 
 TAIL_SHARE = 0.05  # of a base, that may have been written since it was built; then it is built anew
+LONG_TAIL = 200  # and no more than so many, since a tail is made anew at each write
+LONGEST_TAIL = 500  # of more, as after an import, searches wait for the next base with what they have
+CHUNK = 64  # texts encoded in one go; between them searches get their turn
 QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
 
@@ -141,6 +144,9 @@ class Live:
         models, snapshot = self._current()
         listing = snapshot.listing(listing_id)
         if listing is None:
+            with self.database.session() as session:
+                if queries.listing(session, listing_id) is not None:
+                    raise NotReady("the listing is new and not in the search yet; try again in a minute")
             raise NotFound(f"there is no listing {listing_id!r:.220}")
         embedding = snapshot.embedding(listing.text_hash)
         assert embedding is not None
@@ -185,10 +191,12 @@ class Live:
             if revision == snapshot.revision:
                 return snapshot
             rows = queries.listings_since(session, snapshot.base.revision)
-        if len(rows) > TAIL_SHARE * len(snapshot.base.listings):
+        if len(rows) > min(LONG_TAIL, TAIL_SHARE * len(snapshot.base.listings)):
             if len(snapshot.base.listings) + len(rows) <= QUICK:
                 return _alone(self._build(models))
             self._build_aside(models)
+            if len(rows) > LONGEST_TAIL:
+                return snapshot
         listings = {row.id: read_listing(row.record) for row in rows}
         embeddings = self._embeddings(list(listings.values()), models)
         own = [embeddings[listing.text_hash] for listing in listings.values()]
@@ -235,12 +243,15 @@ class Live:
         with self.database.session() as session:
             found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
         missing = [key for key in wanted if key not in found]
-        with self._encoding:
-            vectors = embed([wanted[key] for key in missing], models.encoder, progress=True)
-        made = dict(zip(missing, vectors, strict=True))
-        with self.database.session() as session:
-            queries.keep_embeddings(session, name, {key: embedding_to_bytes(one) for key, one in made.items()})
-        return found | made
+        for start in range(0, len(missing), CHUNK):
+            keys = missing[start : start + CHUNK]
+            with self._encoding:
+                made = embed([wanted[key] for key in keys], models.encoder, progress=True)
+            found |= dict(zip(keys, made, strict=True))
+            with self.database.session() as session:
+                bodies = {key: embedding_to_bytes(found[key]) for key in keys}
+                queries.keep_embeddings(session, name, bodies)
+        return found
 
     def _space_path(self, models: Models) -> Path:
         return self._settings.home / f"space-{hashlib.sha256(models.encoder.name.encode()).hexdigest()[:12]}.npz"

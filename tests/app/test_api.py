@@ -336,3 +336,29 @@ def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
     assert live._snapshot.tail is None
     assert "late" in live._snapshot.base.listings
     assert filled.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
+
+
+def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_base(
+    filled: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
+    filled.post("/api/v1/search", json={"text": "pumps"})
+    monkeypatch.setattr(search, "QUICK", 0)
+    monkeypatch.setattr(search, "LONGEST_TAIL", 3)
+    gate, real = threading.Event(), search.Live._build
+
+    def slow(self: search.Live, *arguments: Any, **options: Any) -> search.Base:
+        gate.wait(20)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(search.Live, "_build", slow)
+    for i in range(5):
+        filled.post("/api/v1/listings", json=NEED | {"id": f"many-{i}", "title": f"Pump {i}"})
+    found = filled.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]
+    assert sorted(item["id"] for item in found) == ["n1", "n2"]
+    assert "not in the search yet" in problem(filled.get("/api/v1/listings/many-1/matches"), 503)["detail"]
+    gate.set()
+    assert live._building is not None
+    live._building.join(20)
+    assert filled.get("/api/v1/listings/many-1/matches").status_code == 200
+    assert len(filled.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]) == 7
