@@ -13,6 +13,7 @@ from app import queries
 from app.db import Database
 from app.errors import AppError, NotFound, NotReady, StorageFull
 from app.settings import Settings
+from app.snapshot import Base, Snapshot, alone
 from matching import (
     ArtefactError,
     Embedding,
@@ -64,36 +65,6 @@ class Results:
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """All listings at one revision, in a market; `embeddings` by text hash, `space_age` of the kept language space."""
-
-    revision: int
-    space_age: int
-    market: Market
-    listings: dict[str, Listing]
-    embeddings: dict[str, Embedding]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The listings at one revision: those of a base, and beside them those written since, in `tail`."""
-
-    base: Base
-    revision: int
-    tail: Market | None
-    listings: dict[str, Listing]
-    embeddings: dict[str, Embedding]
-
-    def listing(self, listing_id: str) -> Listing | None:
-        """One listing as it is now."""
-        return self.listings.get(listing_id) or self.base.listings.get(listing_id)
-
-    def embedding(self, text_hash: str) -> Embedding | None:
-        """The embedding of a text, when a listing has or had it."""
-        return self.embeddings.get(text_hash) or self.base.embeddings.get(text_hash)
-
-
 def read_models(settings: Settings) -> Models:
     """The models that the settings name. Raises ModelError and ArtefactError."""
     if settings.model == "hashing":
@@ -125,7 +96,7 @@ class Live:
         models = read_models(self._settings)
         with self._lock:
             self._models = models
-            self._snapshot = _alone(self._build(models))
+            self._snapshot = alone(self._build(models))
 
     @property
     def is_ready(self) -> bool:
@@ -156,7 +127,7 @@ class Live:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""
         models, _ = self._current()
         with self._lock:
-            self._snapshot = _alone(self._build(models, refit=True))
+            self._snapshot = alone(self._build(models, refit=True))
             return self._snapshot.base.market.space if self._snapshot.base.listings else None
 
     def _load_quietly(self) -> None:
@@ -178,7 +149,7 @@ class Live:
         with self._lock:
             snapshot = self._snapshot
             if snapshot is None or snapshot.base.space_age != self._space_age(self._models):
-                snapshot = _alone(self._build(self._models))
+                snapshot = alone(self._build(self._models))
             else:
                 snapshot = self._brought_up(snapshot, self._models)
             self._snapshot = snapshot
@@ -193,7 +164,7 @@ class Live:
             rows = queries.listings_since(session, snapshot.base.revision)
         if len(rows) > min(LONG_TAIL, TAIL_SHARE * len(snapshot.base.listings)):
             if len(snapshot.base.listings) + len(rows) <= QUICK:
-                return _alone(self._build(models))
+                return alone(self._build(models))
             self._build_aside(models)
             if len(rows) > LONGEST_TAIL:
                 return snapshot
@@ -211,7 +182,7 @@ class Live:
         def build() -> None:
             base = self._build(models)
             with self._lock:
-                self._snapshot = _alone(base)
+                self._snapshot = alone(base)
 
         self._building = threading.Thread(target=build, name="building", daemon=True)
         self._building.start()
@@ -283,11 +254,6 @@ def _query(text: str, side: Side, language: str | None) -> Listing:
         if error.field == "description":
             raise InvalidListing("text", "holds no word; describe what you offer or need") from error
         raise
-
-
-def _alone(base: Base) -> Snapshot:
-    """A base that nothing has been written after."""
-    return Snapshot(base, base.revision, None, {}, {})
 
 
 def _ranked(models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int) -> Results:

@@ -12,6 +12,7 @@ from app import listings, queries, search
 from app.db import Database
 from app.main import LIMIT, create_app
 from app.settings import Settings
+from app.snapshot import Base
 from tests.app.conftest import NEED, OFFER, problem
 
 
@@ -244,7 +245,7 @@ def test_a_defect_while_loading_is_said_and_mended_by_the_next_search(
     real = search.Live._build
     broken = iter([True])
 
-    def failing(self: search.Live, *arguments: Any, **options: Any) -> search.Snapshot:
+    def failing(self: search.Live, *arguments: Any, **options: Any) -> Base:
         if next(broken, False):
             raise ZeroDivisionError
         return real(self, *arguments, **options)
@@ -313,19 +314,25 @@ def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replace
     assert filled.get("/api/v1/listings/n1/matches").json()["items"][0]["id"] in ("new", "o2", "o3")
 
 
+def gated_build(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """From here on a base is built only once the event is set."""
+    gate, real = threading.Event(), search.Live._build
+
+    def slow(self: search.Live, *arguments: Any, **options: Any) -> Base:
+        gate.wait(20)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(search.Live, "_build", slow)
+    return gate
+
+
 def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
     filled: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
     filled.post("/api/v1/search", json={"text": "pumps"})
     monkeypatch.setattr(search, "QUICK", 0)
-    gate, real = threading.Event(), search.Live._build
-
-    def slow(self: search.Live, *arguments: Any, **options: Any) -> search.Base:
-        gate.wait(20)
-        return real(self, *arguments, **options)
-
-    monkeypatch.setattr(search.Live, "_build", slow)
+    gate = gated_build(monkeypatch)
     filled.post("/api/v1/listings", json=NEED | {"id": "late", "title": "Late pumps", "description": ""})
     query = {"text": "late pumps", "side": "need", "limit": 1}
     assert filled.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
@@ -345,13 +352,7 @@ def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_
     filled.post("/api/v1/search", json={"text": "pumps"})
     monkeypatch.setattr(search, "QUICK", 0)
     monkeypatch.setattr(search, "LONGEST_TAIL", 3)
-    gate, real = threading.Event(), search.Live._build
-
-    def slow(self: search.Live, *arguments: Any, **options: Any) -> search.Base:
-        gate.wait(20)
-        return real(self, *arguments, **options)
-
-    monkeypatch.setattr(search.Live, "_build", slow)
+    gate = gated_build(monkeypatch)
     for i in range(5):
         filled.post("/api/v1/listings", json=NEED | {"id": f"many-{i}", "title": f"Pump {i}"})
     found = filled.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]
