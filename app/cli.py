@@ -16,12 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app import accounts
+from app.access import OPERATOR, Role
+from app.audit import Audit
+from app.clock import utc_now
 from app.db import Database
 from app.errors import AppError, StorageFull, Unusable
 from app.evaluate import Measures, evaluate_files
 from app.files import LineProblem, ListingFile, read_listing_file
-from app.listings import import_listings
-from app.search import Found, Live, read_models
+from app.importing import import_file as bring_in
+from app.proposing import propose_all
+from app.search import Found, Live, Sight, read_models
 from app.settings import Settings
 from matching import Matching, MatchingError, MatchOptions, Side, match
 from matching.files import write_atomically
@@ -103,7 +108,7 @@ def search(text: str, side: SideOption = Side.OFFER, limit: Annotated[int, typer
     """Search the database by a free text in any language."""
     with reported(), _live() as live:
         live.load()
-        results = live.search(text, side, limit)
+        results = live.search(text, side, limit, sight=Sight(OPERATOR))
     table = Table("", "probability", "id", "title", "country", "language")
     for place, found in enumerate(results.items, 1):
         table.add_row(*_row(place, found))
@@ -116,7 +121,7 @@ def search(text: str, side: SideOption = Side.OFFER, limit: Annotated[int, typer
 def import_file(file: Path) -> None:
     """Bring a JSONL file into the database. Exit status: 0 all good, 1 some lines bad, 2 nothing usable."""
     with reported(), _live() as live:
-        done = import_listings(live.database, file)
+        done = bring_in(live.database, file)
         _report(file, [*done.problems, *done.warnings])
         err.print(f"{done.new} new, {done.changed} changed, {done.unchanged} unchanged, {len(done.problems)} left out")
         if done.new or done.changed:
@@ -124,6 +129,42 @@ def import_file(file: Path) -> None:
     if not done.new + done.changed + done.unchanged:
         raise typer.Exit(2)
     raise typer.Exit(1 if done.problems else 0)
+
+
+@main.command()
+def propose() -> None:
+    """Match all published listings and keep what answers what as proposals."""
+    with reported(), _live() as live:
+        live.load()
+        counts = propose_all(live, f"by hand {utc_now():%Y-%m-%d %H:%M:%S}")
+    err.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing to propose")
+
+
+@main.command()
+def invite(
+    email: str,
+    name: str,
+    role: Annotated[Role, typer.Option(help="partner, manager or administrator")] = Role.ADMINISTRATOR,
+    organisation: Annotated[str | None, typer.Option(help="a partner's organisation, its id")] = None,
+    node: Annotated[list[str] | None, typer.Option(help="a manager's node, its id; for none: the centre")] = None,
+) -> None:
+    """Add a person, such as the first administrator. The invitation on stdout sets the password at /invitation."""
+    with reported(), _database() as database, database.writing() as session:
+        now, audit = utc_now(), Audit(Settings().secret_bytes)
+        person, token = accounts.invite(session, email, name, role, organisation, node or [], now)
+        audit.record(session, OPERATOR, "person.invite", person.id, now, role=role)
+    typer.echo(token)
+
+
+@main.command("verify-audit")
+def verify_audit() -> None:
+    """Check the chain of the audit log. Exit status: 0 whole, 1 broken, 2 not readable."""
+    with reported(), _database() as database, database.reading() as session:
+        verdict = Audit(Settings().secret_bytes).verify(session)
+    if verdict.broken is not None:
+        err.print(f"[red]line {verdict.broken} does not hold; {verdict.lines} lines before it do[/red]")
+        raise typer.Exit(1)
+    err.print(f"{verdict.lines} lines hold; the last digest is {verdict.last}")
 
 
 @main.command()
@@ -163,13 +204,18 @@ def serve(
 
 
 @contextmanager
-def _live() -> Iterator[Live]:
-    settings = Settings()
-    database = Database(settings.url)
+def _database() -> Iterator[Database]:
+    database = Database(Settings().url)
     try:
-        yield Live(settings, database)
+        yield database
     finally:
         database.close()
+
+
+@contextmanager
+def _live() -> Iterator[Live]:
+    with _database() as database:
+        yield Live(Settings(), database)
 
 
 def _settings(model: str | None) -> Settings:

@@ -1,18 +1,23 @@
 """Every error that the service raises on purpose, and their one rendering for programs (RFC 9457).
 
 AppError
-├── NotFound         404   no listing of that id, no such path
-├── Conflict         409   another request wrote the same thing first
-├── TooLarge         413   a body over the limit
-├── Unusable         422   a file or a request that cannot be read
-├── NotReady         503   the model is still loading, or could not be loaded
-├── StorageBusy      503   the database is locked by another process
-└── StorageFull      507   no room left, or a folder that cannot be written
+├── SignInNeeded       401   nobody known asks
+├── Forbidden          403   someone known asks for what is not theirs to do
+├── NotFound           404   no such thing, or none that one may know of
+├── Conflict           409   another request was first, or the state does not allow it
+├── VersionMismatch    412   If-Match names a version that is not the present one
+├── TooLarge           413   a body over the limit
+├── Unusable           422   a file or a request that cannot be read
+├── VersionMissing     428   a change without If-Match
+├── TooMany            429   the rate limit is used up
+├── NotReady           503   the model is still loading, or could not be loaded
+├── StorageBusy        503   the database is locked by another process
+└── StorageFull        507   no room left, or a folder that cannot be written
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from starlette.responses import JSONResponse
@@ -31,11 +36,27 @@ class AppError(Exception):
 
     status = 500
     title = "Internal error"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors)
+
+
+class SignInNeeded(AppError):
+    """Only known ones may."""
+
+    status = 401
+    title = "Sign in"
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(AppError):
+    """Known, but not allowed."""
+
+    status = 403
+    title = "Forbidden"
 
 
 class NotFound(AppError):
@@ -46,10 +67,17 @@ class NotFound(AppError):
 
 
 class Conflict(AppError):
-    """Two writers met; the later one may try again."""
+    """Another request was first, or what is asked for does not fit the present state."""
 
     status = 409
     title = "Conflict"
+
+
+class VersionMismatch(AppError):
+    """Someone has changed it since it was read."""
+
+    status = 412
+    title = "Version mismatch"
 
 
 class TooLarge(AppError):
@@ -66,11 +94,30 @@ class Unusable(AppError):
     title = "Invalid input"
 
 
+class VersionMissing(AppError):
+    """A change must say which version it changes."""
+
+    status = 428
+    title = "If-Match needed"
+
+
+class TooMany(AppError):
+    """The rate limit is used up for `wait` seconds."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, wait: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(wait)}
+
+
 class NotReady(AppError):
     """The service cannot search yet."""
 
     status = 503
     title = "Not ready"
+    headers: Mapping[str, str] = {"Retry-After": "10"}
 
 
 class StorageBusy(AppError):
@@ -78,6 +125,7 @@ class StorageBusy(AppError):
 
     status = 503
     title = "Storage busy"
+    headers: Mapping[str, str] = {"Retry-After": "10"}
 
 
 class StorageFull(AppError):
@@ -87,14 +135,15 @@ class StorageFull(AppError):
     title = "Storage full"
 
 
-def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> JSONResponse:
-    """The one error body: application/problem+json."""
+def problem(
+    status: int, title: str, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The one error body: application/problem+json. `docs/problems.md` lists the types."""
     body = {
-        "type": "about:blank",
+        "type": f"urn:dukou:problem:{title.lower().replace(' ', '-')}",
         "title": title,
         "status": status,
         "detail": detail,
         "errors": [asdict(error) for error in errors],
     }
-    headers = {"Retry-After": "10"} if status == NotReady.status else None
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type="application/problem+json")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from app.errors import Unusable
-from matching import InvalidListing, Listing, read_listing, unknown_keys
-
-Record = dict[str, Any]
+from app.record import Record, read_record, unknown_keys
+from matching import InvalidListing, Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,9 @@ def read_listing_file(path: Path, side: str | None = None) -> ListingFile:
         if not line.strip():
             continue
         try:
-            record = _record(line, side)
-            listing = read_record(record)
+            given = _record(line, side)
+            record = {key: value for key, value in given.items() if key not in unknown_keys(given)}
+            listing = read_record(_named(record))
             if listing.id in first_line:
                 raise InvalidListing("id", f"{listing.id!r} already stands in line {first_line[listing.id]}")
         except InvalidListing as error:
@@ -56,20 +55,8 @@ def read_listing_file(path: Path, side: str | None = None) -> ListingFile:
         first_line[listing.id] = number
         found.listings.append(listing)
         found.records.append(record)
-        found.warnings += [LineProblem(number, key, "no field of a listing, ignored") for key in unknown_keys(record)]
+        found.warnings += [LineProblem(number, key, "no field of a listing, ignored") for key in unknown_keys(given)]
     return found
-
-
-def read_record(record: Record) -> Listing:
-    """`read_listing`, and an id that can be stored and asked for: half a surrogate pair is no text."""
-    listing = read_listing(record)
-    if listing.id.endswith("/matches"):
-        raise InvalidListing("id", "must not end in /matches, which asks for the matches of a listing")
-    try:
-        listing.id.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidListing("id", "holds half of a surrogate pair; write whole characters") from error
-    return listing
 
 
 def read_bytes(path: Path) -> bytes:
@@ -78,6 +65,13 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Unusable(f"cannot read {path}: {error.strerror}") from error
+
+
+def _named(record: Record) -> Record:
+    """In a file every listing has an id, which is its owner's reference."""
+    if record.get("id", record.get("reference")) is None:
+        raise InvalidListing("id", "every listing needs an id, a non-empty string")
+    return record
 
 
 def _record(line: bytes, side: str | None) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -13,9 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import api, web
+from app import web
+from app.api import routers
+from app.api.asking import Limits, PresentCatalogue
+from app.audit import Audit
 from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
+from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
 from matching import InvalidListing
@@ -26,7 +30,8 @@ LIMIT = 1_000_000  # bytes of a request's body
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service over one database. The model is loaded in the background once it starts."""
+    """The service over one database. The model is loaded in the background once it starts. Raises Unusable."""
+    audit = Audit(settings.secret_bytes)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -34,13 +39,26 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.database = database
         app.state.live = Live(settings, database)
         app.state.loading = app.state.live.start()
+        app.state.proposer = Proposer(app.state.live)
+        app.state.proposer.start()
         yield
+        await run_in_threadpool(app.state.proposer.stop)
         database.close()
 
-    app = FastAPI(title="Dukou", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Dukou",
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.audit = audit
+    app.state.limits = Limits(settings.public_limit, settings.known_limit, settings.sign_in_limit)
+    app.state.catalogue = PresentCatalogue("none")
     app.add_middleware(BodyLimit)
-    app.include_router(api.router)
-    app.include_router(api.health)
+    for router in routers:
+        app.include_router(router)
     app.include_router(web.router)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)
@@ -83,16 +101,25 @@ async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
     await response(scope, receive, send)
 
 
-def _rendered(request: Request, status: int, title: str, detail: str, errors: list[FieldError]) -> Response:
+def _rendered(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    errors: list[FieldError],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """problem+json for programs, a page for browsers."""
     if request.url.path.startswith(("/api/", "/health/")):
-        return problem(status, title, detail, errors)
-    return web.error_page(request, status, detail)
+        return problem(status, title, detail, errors, headers)
+    page = web.error_page(request, status, detail)
+    page.headers.update(headers or {})
+    return page
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
-    return _rendered(request, error.status, error.title, error.detail, list(error.errors))
+    return _rendered(request, error.status, error.title, error.detail, list(error.errors), error.headers)
 
 
 async def _on_invalid_listing(request: Request, error: Exception) -> Response:

@@ -9,12 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import queries
+from sqlmodel import Session
+
+from app.access import Principal, Role
 from app.db import Database
-from app.errors import AppError, NotFound, NotReady, StorageFull
+from app.errors import AppError, NotReady, StorageFull, Unusable
+from app.listings import listing_of
+from app.queries import listings as queries
 from app.settings import Settings
-from app.snapshot import Base, Snapshot, alone
+from app.snapshot import Base, Holder, Snapshot, alone
+from app.tables import ListingRow
 from matching import (
+    EVERY_DIRECTION,
     ArtefactError,
     Embedding,
     InvalidListing,
@@ -22,6 +28,7 @@ from matching import (
     Listing,
     Market,
     MatchingError,
+    MatchOptions,
     Models,
     Pairing,
     Side,
@@ -33,8 +40,11 @@ from matching import (
     hashing_models,
     load_models,
     load_space,
+    match_market,
     read_listing,
     save_space,
+    scored_pair,
+    veto,
 )
 
 log = logging.getLogger(__name__)
@@ -54,6 +64,21 @@ class Found:
     listing: Listing
     language: str
     pairing: Pairing
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which of the published listings `who` is shown; those of the organisation `without` are left out."""
+
+    who: Principal
+    without: str | None = None
+
+    def shows(self, holder: Holder) -> bool:
+        if holder.organisation_id == self.without:
+            return False
+        known = self.who.role is not Role.PUBLIC
+        disclosed = holder.disclosure == "public" or (known and holder.disclosure == "registered")
+        return disclosed or self.who.holds(holder.organisation_id, holder.node_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +127,35 @@ class Live:
     def is_ready(self) -> bool:
         return self._snapshot is not None
 
-    def search(self, text: str, side: Side, limit: int, language: str | None = None) -> Results:
+    def search(self, text: str, side: Side, limit: int, language: str | None = None, *, sight: Sight) -> Results:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
         query = _query(text, side, language)
         models, snapshot = self._current()
         with self._encoding:
             embedding = embed([query], models.encoder)[0]
-        return _ranked(models, snapshot, query, embedding, limit)
+        return _ranked(models, snapshot, query, embedding, limit, sight)
 
-    def matches(self, listing_id: str, limit: int) -> Results:
-        """What answers a stored listing. Raises NotFound, NotReady."""
+    def matches(self, listing: Listing, limit: int, sight: Sight) -> Results:
+        """What answers a stored listing, which need not be published. Raises NotReady."""
         models, snapshot = self._current()
-        listing = snapshot.listing(listing_id)
-        if listing is None:
-            with self.database.session() as session:
-                if queries.listing(session, listing_id) is not None:
-                    raise NotReady("the listing is new and not in the search yet; try again in a minute")
-            raise NotFound(f"there is no listing {listing_id!r:.220}")
-        embedding = snapshot.embedding(listing.text_hash)
-        assert embedding is not None
-        return _ranked(models, snapshot, listing, embedding, limit)
+        embedding = self._embeddings([listing], models)[listing.text_hash]
+        return _ranked(models, snapshot, listing, embedding, limit, sight)
+
+    def pair(self, offer: Listing, need: Listing) -> Pairing:
+        """One offer and one need, scored. Raises Unusable where their terms forbid it, NotReady."""
+        forbidden = veto(offer, need, EVERY_DIRECTION)
+        if forbidden is not None:
+            raise Unusable(f"these two cannot be paired: {forbidden}")
+        models, snapshot = self._current()
+        made = self._embeddings([offer, need], models)
+        return scored_pair(snapshot.base.market, offer, made[offer.text_hash], need, made[need.text_hash])
+
+    def match_all(self, top: int) -> tuple[Pairing, ...]:
+        """All published offers against all published needs: what is above the threshold. Raises NotReady."""
+        models, _ = self._current()
+        with self._lock:
+            base = self._build(models)
+        return match_market(base.market, MatchOptions(top)).pairings
 
     def refit(self) -> LanguageSpace | None:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""
@@ -157,22 +191,24 @@ class Live:
 
     def _brought_up(self, snapshot: Snapshot, models: Models) -> Snapshot:
         """The snapshot with all that has been written since; with a new base when that is much."""
-        with self.database.session() as session:
-            revision = queries.revision(session)  # first: a write between the two is then seen again
+        with self.database.reading() as session:
+            revision = queries.last_written(session)  # first: a write between the two is then seen again
             if revision == snapshot.revision:
                 return snapshot
             rows = queries.listings_since(session, snapshot.base.revision)
+            holders = _holders(session, rows)
         if len(rows) > min(LONG_TAIL, TAIL_SHARE * len(snapshot.base.listings)):
             if len(snapshot.base.listings) + len(rows) <= QUICK:
                 return alone(self._build(models))
             self._build_aside(models)
             if len(rows) > LONGEST_TAIL:
                 return snapshot
-        listings = {row.id: read_listing(row.record) for row in rows}
+        listings = {row.id: listing_of(row) for row in rows if row.id in holders}
         embeddings = self._embeddings(list(listings.values()), models)
         own = [embeddings[listing.text_hash] for listing in listings.values()]
         tail = snapshot.base.market.tail(list(listings.values()), own)
-        return Snapshot(snapshot.base, revision, tail, listings, embeddings)
+        written = frozenset(row.id for row in rows)
+        return Snapshot(snapshot.base, revision, tail, written, listings, holders, embeddings)
 
     def _build_aside(self, models: Models) -> None:
         """Build a base in a thread of its own, unless one is at it; searches go on with the old one and its tail."""
@@ -192,17 +228,18 @@ class Live:
         return path.stat().st_mtime_ns if path.exists() else 0
 
     def _build(self, models: Models, *, refit: bool = False) -> Base:
-        with self.database.session() as session:
-            revision = queries.revision(session)  # first: a write between the two is then seen again
-            rows = queries.all_listings(session)
-        listings = {row.id: read_listing(row.record) for row in rows}
+        with self.database.reading() as session:
+            revision = queries.last_written(session)  # first: a write between the two is then seen again
+            rows = queries.published(session)
+            holders = _holders(session, rows)
+        listings = {row.id: listing_of(row) for row in rows}
         embeddings = self._embeddings(list(listings.values()), models)
         own = [embeddings[listing.text_hash] for listing in listings.values()]
         space = None if refit else self._kept_space(models)
         market = Market.build(list(listings.values()), own, models, space=space)
         if listings and (refit or (space is None and len(listings) >= FEWEST)):
             self._keep(market.space, models)
-        return Base(revision, self._space_age(models), market, listings, embeddings)
+        return Base(revision, self._space_age(models), market, listings, holders, embeddings)
 
     def _embeddings(self, listings: Sequence[Listing], models: Models) -> dict[str, Embedding]:
         """Embeddings by text hash: from memory, from the database, and for new text from the encoder."""
@@ -211,7 +248,7 @@ class Live:
         known = {key: snapshot.embedding(key) if snapshot is not None else None for key in wanted}
         found = {key: embedding for key, embedding in known.items() if embedding is not None}
         name = embedding_key(models.encoder)
-        with self.database.session() as session:
+        with self.database.reading() as session:
             found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
         missing = [key for key in wanted if key not in found]
         for start in range(0, len(missing), CHUNK):
@@ -219,7 +256,7 @@ class Live:
             with self._encoding:
                 made = embed([wanted[key] for key in keys], models.encoder, progress=True)
             found |= dict(zip(keys, made, strict=True))
-            with self.database.session() as session:
+            with self.database.writing() as session:
                 bodies = {key: embedding_to_bytes(found[key]) for key in keys}
                 queries.keep_embeddings(session, name, bodies)
         return found
@@ -256,18 +293,42 @@ def _query(text: str, side: Side, language: str | None) -> Listing:
         raise
 
 
-def _ranked(models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int) -> Results:
-    """Answers from the base and from what was written since, which replaces what the base holds under its ids."""
-    market = snapshot.base.market
-    pairings = answers(market, listing, embedding, limit, tail=snapshot.tail, replaced=snapshot.listings)
-    items = []
-    for pairing in pairings:
-        other = snapshot.listing(pairing.offer if listing.side is Side.NEED else pairing.need)
-        assert other is not None
-        met = snapshot.embedding(other.text_hash)
-        assert met is not None
-        items.append(Found(other, met.language, pairing))
-    return Results(tuple(items), embedding.language, models.fusion.threshold)
+def _holders(session: Session, rows: Sequence[ListingRow]) -> dict[str, Holder]:
+    """Whose the published ones among the listings are, by id."""
+    nodes = queries.nodes_by_organisation(session)
+    return {
+        row.id: Holder(row.organisation_id, nodes[row.organisation_id], row.disclosure)
+        for row in rows
+        if row.status == "published"
+    }
+
+
+def _ranked(
+    models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int, sight: Sight
+) -> Results:
+    """Answers from the base and from what was written since, which replaces what the base holds under its ids.
+
+    Where listings are not shown to who asks, more are asked for until there are enough.
+    """
+    wanted = limit
+    while True:
+        market = snapshot.base.market
+        pairings = answers(market, listing, embedding, wanted, tail=snapshot.tail, replaced=snapshot.written)
+        shown = [found for pairing in pairings if (found := _found(snapshot, listing, pairing, sight)) is not None]
+        if len(shown) >= limit or len(pairings) < wanted:
+            return Results(tuple(shown[:limit]), embedding.language, models.fusion.threshold)
+        wanted *= 4
+
+
+def _found(snapshot: Snapshot, listing: Listing, pairing: Pairing, sight: Sight) -> Found | None:
+    """A pairing with its other listing, if that is shown and is not the listing itself."""
+    other = snapshot.listing(pairing.offer if listing.side is Side.NEED else pairing.need)
+    assert other is not None
+    if not sight.shows(snapshot.holder(other.id)):
+        return None
+    met = snapshot.embedding(other.text_hash)
+    assert met is not None
+    return Found(other, met.language, pairing)
 
 
 def _decoded(bodies: dict[str, bytes]) -> dict[str, Embedding]:

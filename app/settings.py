@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import Unusable
+
+SECRET_LENGTH = 32
 
 
 class Settings(BaseSettings):
     """Settings, each also an environment variable with the prefix DUKOU_, such as DUKOU_HOME.
 
     `model` is "bundled", "hashing" (no model, for trials and tests), a folder, or a model's name; `model_prefix` is
-    what that model wants before every text.
+    what that model wants before every text. `secret` signs and keys what must not be forged; the limits are of
+    requests by an address without an account, by a person or key, and of attempts to sign in.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUKOU_", extra="ignore", protected_namespaces=())
@@ -23,6 +28,21 @@ class Settings(BaseSettings):
     model_prefix: str = "passage: "
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
+    secret: SecretStr = Field(default=SecretStr(""))
+    public_limit: str = "120/minute"
+    known_limit: str = "1200/minute"
+    sign_in_limit: str = "10/minute"
+
+    @property
+    def secret_bytes(self) -> bytes:
+        """The service's own secret. Raises Unusable for one that is missing or can be guessed."""
+        secret = self.secret.get_secret_value().encode()
+        if len(secret) < SECRET_LENGTH:
+            raise Unusable(
+                f"DUKOU_SECRET must hold at least {SECRET_LENGTH} random characters; "
+                "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
+        return secret
 
     @property
     def url(self) -> str:

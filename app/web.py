@@ -10,8 +10,9 @@ from fastapi.responses import FileResponse, HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app import words
+from app.access import PUBLIC
 from app.errors import NotReady
-from app.search import Found, Live, Results
+from app.search import Found, Live, Results, Sight
 from matching import InvalidListing, Side
 
 PAGES = Path(__file__).parent / "pages"
@@ -38,7 +39,7 @@ def page(request: Request, q: str = "", side: str = "offer", lang: str = "") -> 
     status = 200
     if q.strip():
         try:
-            results = _live(request).search(q, chosen, LIMIT)
+            results = _live(request).search(q, chosen, LIMIT, sight=Sight(PUBLIC))
             view |= _sorted(results, chosen, words.WORDS[language])
         except NotReady as error:
             failed = bool(_live(request).failure)

@@ -5,17 +5,17 @@ from matching.embedding import Embedding, embed, embedding_from_bytes, embedding
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.errors import ArtefactError, DimensionMismatch, InvalidListing, MatchingError, ModelError
 from matching.evidence import Evidence
-from matching.listing import FIELDS, MODES, Listing, Side, read_listing, unknown_keys
+from matching.listing import FIELDS, MODES, Listing, Side, read_listing
 from matching.market import Market
 from matching.models import Models, hashing_models, load_models
 from matching.pairing import Pairing
-from matching.pipeline import Matching, MatchOptions, match, match_embedded, plain_run, run_of
-from matching.ranking import answers
+from matching.pipeline import Matching, MatchOptions, match, match_embedded, match_market, plain_run, run_of
+from matching.ranking import answers, scored_pair
 from matching.scoring import Fusion
 from matching.space import LanguageSpace
 from matching.space import load as load_space
 from matching.space import save as save_space
-from matching.terms import EVERY_DIRECTION, MISSION, Direction
+from matching.terms import EVERY_DIRECTION, MISSION, Direction, veto
 
 __all__ = [
     "EVERY_DIRECTION",
@@ -53,9 +53,11 @@ __all__ = [
     "load_space",
     "match",
     "match_embedded",
+    "match_market",
     "plain_run",
     "read_listing",
     "run_of",
     "save_space",
-    "unknown_keys",
+    "scored_pair",
+    "veto",
 ]

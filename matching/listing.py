@@ -50,7 +50,7 @@ MODES = (
     "turnkey",
     "training",
 )
-TEXT_LIMITS = {"title": 1_000, "summary": 2_000, "description": 50_000}
+TEXT_LIMITS = {"title": 1_000, "summary": 2_000, "description": 50_000, "advantages": 10_000, "requirement": 10_000}
 LIST_LIMIT = 100
 INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 SENTENCE_END = re.compile(r"(?<=[.!?؟۔।;])\s+|(?<=[。！？；])|\s*\n+\s*")
@@ -77,11 +77,15 @@ class Listing:
     keywords: tuple[str, ...] = ()
     organisation: str | None = None
     excluded_countries: tuple[str, ...] = ()
+    target_countries: tuple[str, ...] = ()
+    advantages: str = ""
+    requirement: str = ""
 
     @property
     def body(self) -> str:
         """All text behind the title."""
-        return "\n".join(part for part in (self.summary, self.description, ", ".join(self.keywords)) if part)
+        parts = (self.summary, self.description, self.advantages, self.requirement, ", ".join(self.keywords))
+        return "\n".join(part for part in parts if part)
 
     @property
     def text(self) -> str:
@@ -97,7 +101,7 @@ class Listing:
 def read_listing(record: Mapping[str, Any]) -> Listing:
     """Check one record of a file or a request and make it a Listing.
 
-    `text` is accepted for `description`; keys that are not a listing's are ignored (`unknown_keys` names them).
+    `text` is accepted for `description`; keys that are not a listing's are ignored.
     Raises InvalidListing with the first field that is wrong.
     """
     if record.get("text") not in (None, "") and record.get("description") not in (None, ""):
@@ -116,17 +120,14 @@ def read_listing(record: Mapping[str, Any]) -> Listing:
         modes=_choices(record, "modes", MODES),
         keywords=_strings(record, "keywords"),
         organisation=_text(record, "organisation") or None,
-        excluded_countries=_countries(record),
+        excluded_countries=_countries(record, "excluded_countries"),
+        target_countries=_countries(record, "target_countries"),
+        advantages=_text(record, "advantages"),
+        requirement=_text(record, "requirement"),
     )
     if not re.search(r"\w", listing.title + listing.description):
         raise InvalidListing("description", "title and description hold no word; write at least one of them")
     return listing
-
-
-def unknown_keys(record: Mapping[str, Any]) -> list[str]:
-    """Keys of a record that no listing has, in their order: a likely typing error."""
-    known = {*Listing.__dataclass_fields__, "text", "sample"}
-    return [key for key in record if key not in known]
 
 
 def clean(text: str) -> str:
@@ -238,11 +239,11 @@ def _country(record: Mapping[str, Any]) -> str | None:
     return region[:2]
 
 
-def _countries(record: Mapping[str, Any]) -> tuple[str, ...]:
-    codes = tuple(code.upper() for code in _strings(record, "excluded_countries"))
+def _countries(record: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    codes = tuple(code.upper() for code in _strings(record, field))
     wrong = next((code for code in codes if not COUNTRY.fullmatch(code)), None)
     if wrong is not None:
-        raise InvalidListing("excluded_countries", f"must hold ISO 3166-1 codes of two letters, not {wrong!r:.40}")
+        raise InvalidListing(field, f"must hold ISO 3166-1 codes of two letters, not {wrong!r:.40}")
     return codes
 
 

@@ -66,16 +66,22 @@ def match_embedded(
     listings: Sequence[Listing], embeddings: Sequence[Embedding], models: Models, options: MatchOptions | None = None
 ) -> Matching:
     """`match` for listings whose embeddings are at hand."""
+    return match_market(Market.build(listings, embeddings, models), options)
+
+
+def match_market(market: Market, options: MatchOptions | None = None) -> Matching:
+    """`match` for all listings of a market."""
     chosen = options if options is not None else MatchOptions()
     directions = EVERY_DIRECTION if chosen.rank_all else chosen.directions
-    market = Market.build(listings, embeddings, models)
     found = candidates(market, chosen.top, directions)
     pairings, weak = _proposed(market, found, score(market, found), chosen)
     matched = {name for one in pairings for name in (one.offer, one.need)}
     return Matching(
         pairings=tuple(pairings),
         dropped=tuple(sorted([*forbidden(market, chosen.top, directions), *weak], key=lambda d: (d.need, d.offer))),
-        unmatched=tuple(sorted(one.id for one in listings if one.id not in matched)),
+        unmatched=tuple(
+            sorted(one.id for stand in market.stands.values() for one in stand.listings if one.id not in matched)
+        ),
         unasked=_unasked(market, directions),
     )
 

@@ -52,6 +52,18 @@ def answers(
     return pairings
 
 
+def scored_pair(
+    market: Market, offer: Listing, offer_embedding: Embedding, need: Listing, need_embedding: Embedding
+) -> Pairing:
+    """One offer and one need, which need not be in the market, scored as `answers` would for the need."""
+    query = Stand([need], [need_embedding], market.space, market.models)
+    beside = market.tail([offer], [offer_embedding])
+    everything, only = np.ones(len(market.stands[Side.OFFER]), np.bool_), np.ones(1, np.bool_)
+    crowd = _crowd(market, query, _nearest(market, query, everything, NEIGHBOURHOOD))
+    one = _scored(beside, query, _nearest(beside, query, only, 1), crowd, only, 1)[0]
+    return explained(market.models.fusion, one.stand, 0, query, 0, one.features, (None, None))
+
+
 @dataclass(frozen=True)
 class Near:
     """Positions and scores of the nearest by meaning, best first, whatever the terms say."""

@@ -56,7 +56,8 @@ def direction(offer: Listing, need: Listing) -> Direction | None:
 class Conditions:
     """What `veto` asks of many listings, as arrays of shape (listings,); 0 is unknown but for `places`.
 
-    `places`: 0 elsewhere, 1 Chengyu, 2 unknown. `modes`: one bit a mode. `excluded`: countries by position.
+    `places`: 0 elsewhere, 1 Chengyu, 2 unknown. `modes`: one bit a mode. `excluded`, `targets`:
+    countries by position.
     """
 
     places: NDArray[np.int64]
@@ -64,6 +65,7 @@ class Conditions:
     organisations: NDArray[np.int64]
     modes: NDArray[np.int64]
     excluded: Mapping[int, list[int]]
+    targets: Mapping[int, list[int]]
 
     @staticmethod
     def of(listings: Sequence[Listing]) -> Conditions:
@@ -74,12 +76,13 @@ class Conditions:
             countries=np.array([_number(one.country) for one in listings], np.int64),
             organisations=np.array([_number(one.organisation) for one in listings], np.int64),
             modes=np.array([sum(1 << MODES.index(mode) for mode in one.modes) for one in listings], np.int64),
-            excluded={
-                position: [_number(country) for country in one.excluded_countries]
-                for position, one in enumerate(listings)
-                if one.excluded_countries
-            },
+            excluded=_numbered([one.excluded_countries for one in listings]),
+            targets=_numbered([one.target_countries for one in listings]),
         )
+
+
+def _numbered(countries: Sequence[Sequence[str]]) -> dict[int, list[int]]:
+    return {position: [_number(one) for one in own] for position, own in enumerate(countries) if own}
 
 
 def open_ways(directions: Collection[Direction]) -> NDArray[np.bool_]:
@@ -102,12 +105,19 @@ def open_pairs(
     common = ((ours & needs.modes) != 0) | (ours == 0) | (needs.modes == 0)
     allowed = asked & foreign & common
     chosen = range(*rows.indices(len(offers.places)))
-    for position, countries in offers.excluded.items():
-        if position in chosen:
-            allowed[position - chosen.start] &= ~np.isin(needs.countries, countries)
-    for position, countries in needs.excluded.items():
-        allowed[:, position] &= ~np.isin(offers.countries[rows], countries)
+    for position in (offers.excluded.keys() | offers.targets.keys()) & set(chosen):
+        allowed[position - chosen.start] &= _welcome(offers, position, needs.countries)
+    for position in needs.excluded.keys() | needs.targets.keys():
+        allowed[:, position] &= _welcome(needs, position, offers.countries[rows])
     return np.asarray(allowed, np.bool_)
+
+
+def _welcome(conditions: Conditions, position: int, countries: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which countries one listing does not exclude and, where it names targets, seeks; an unknown one is welcome."""
+    welcome = ~np.isin(countries, conditions.excluded.get(position, []))
+    if position in conditions.targets:
+        welcome &= np.isin(countries, [0, *conditions.targets[position]])
+    return np.asarray(welcome, np.bool_)
 
 
 def _number(name: str | None) -> int:
@@ -126,6 +136,10 @@ def veto(offer: Listing, need: Listing, directions: Collection[Direction]) -> st
         return f"the offer excludes {need.country}"
     if offer.country is not None and offer.country in need.excluded_countries:
         return f"the need excludes {offer.country}"
+    if need.country is not None and offer.target_countries and need.country not in offer.target_countries:
+        return f"the offer is for other countries than {need.country}"
+    if offer.country is not None and need.target_countries and offer.country not in need.target_countries:
+        return f"the need seeks other countries than {offer.country}"
     if offer.modes and need.modes and not set(offer.modes) & set(need.modes):
         return f"no common transfer mode: {', '.join(offer.modes)} against {', '.join(need.modes)}"
     return None

@@ -1,15 +1,24 @@
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
+from app import accounts
+from app.access import OPERATOR, PARTNER_SCOPES, Role
+from app.api.asking import COOKIE
+from app.clock import utc_now
+from app.db import Database
 from app.main import create_app
+from app.queries import accounts as account_queries
 from app.settings import Settings
 
 OFFER = {
-    "id": "o1",
+    "reference": "o1",
     "side": "offer",
     "title": "耐磨陶瓷弯头 wear resistant ceramic elbows for slurry pipelines",
     "description": "Alumina ceramic elbows, zirconia 20 %, last six times longer than cast iron in ore slurry.",
@@ -18,7 +27,7 @@ OFFER = {
     "trl": 9,
 }
 NEED = {
-    "id": "n1",
+    "reference": "n1",
     "side": "need",
     "title": "Wear resistant pipeline elbows for ore slurry",
     "description": "Our cast iron elbows in ore slurry pipelines wear out in five months; ceramic elbows are wanted.",
@@ -26,21 +35,21 @@ NEED = {
 }
 OTHERS = [
     {
-        "id": "o2",
+        "reference": "o2",
         "side": "offer",
         "title": "Tea drying",
         "description": "Heat pump dryer for green tea leaves.",
         "country": "CN",
     },
     {
-        "id": "o3",
+        "reference": "o3",
         "side": "offer",
         "title": "مضخات مياه شمسية",
         "description": "مضخات تعمل بالطاقة الشمسية لري الحقول.",
         "country": "CN",
     },
     {
-        "id": "n2",
+        "reference": "n2",
         "side": "need",
         "title": "Solar pumps",
         "description": "Irrigation pumps without a grid.",
@@ -49,24 +58,108 @@ OTHERS = [
 ]
 
 
+SECRET = "a secret of the tests, long enough to be one"
+
+
+@dataclass(frozen=True)
+class World:
+    """A running service with accounts; each client asks as the one that it is named after.
+
+    `offerer` and `seeker` are programs of two trusted organisations in two nodes, `waiting` of one that is moderated.
+    """
+
+    app: FastAPI
+    public: TestClient
+    offerer: TestClient
+    seeker: TestClient
+    waiting: TestClient
+    partner: TestClient  # a person of the offering organisation
+    manager: TestClient  # of the offerer's node
+    other_manager: TestClient  # of the seeker's node
+    centre: TestClient
+    administrator: TestClient
+    ids: dict[str, str]  # of nodes, organisations, people and listings, by name or reference
+
+    @property
+    def database(self) -> Database:
+        found: Database = self.app.state.database
+        return found
+
+    def post(self, client: TestClient, record: dict[str, Any]) -> dict[str, Any]:
+        """Post a listing; its id is then known under its reference."""
+        response = client.post("/api/v1/listings", json=record)
+        assert response.status_code in (200, 201), response.text
+        body: dict[str, Any] = response.json()
+        self.ids[record["reference"]] = body["id"]
+        return body
+
+    def reference(self, listing_id: str) -> str:
+        """The reference of a listing."""
+        return next(name for name, one in self.ids.items() if one == listing_id)
+
+    def found(self, response: Any) -> list[str]:
+        """The references of matches, in their order."""
+        assert response.status_code == 200, response.text
+        return [self.reference(item["id"]) for item in response.json()["items"]]
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", model="hashing")
+    return Settings(
+        home=tmp_path / "home",
+        model="hashing",
+        secret=SecretStr(SECRET),
+        public_limit="10000/minute",
+        known_limit="10000/minute",
+    )
 
 
 @pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
+def world(settings: Settings) -> Iterator[World]:
     app = create_app(settings)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, raise_server_exceptions=False) as public:
         app.state.loading.join()
-        yield client
+        yield populated(app, public)
+
+
+def populated(app: FastAPI, public: TestClient) -> World:
+    """Two nodes, three organisations, their people and keys."""
+    now, ids, clients = utc_now(), dict[str, str](), dict[str, TestClient]()
+
+    def client(headers: dict[str, str], cookies: dict[str, str] | None = None) -> TestClient:
+        return TestClient(app, headers=headers, cookies=cookies, raise_server_exceptions=False)
+
+    with app.state.database.writing() as session:
+        for name, node, trusted in (
+            ("offerer", "Chongqing", True),
+            ("seeker", "Almaty", True),
+            ("waiting", "Chongqing", False),
+        ):
+            place = account_queries.node_named(session, node) or accounts.add_node(session, node, None, None, now)
+            facts = {"contact_name": f"Contact of {name}", "contact_email": f"{name}@example.org"}
+            owner = accounts.add_organisation(session, OPERATOR, place.id, now, name=name, trusted=trusted, **facts)
+            ids[node], ids[name] = place.id, owner.id
+            _, text = accounts.make_key(session, OPERATOR, owner, name, sorted(PARTNER_SCOPES), now)
+            clients[name] = client({"Authorization": f"Bearer {text}"})
+        for name, role, organisation, nodes in (
+            ("partner", Role.PARTNER, ids["offerer"], []),
+            ("manager", Role.MANAGER, None, [ids["Chongqing"]]),
+            ("other_manager", Role.MANAGER, None, [ids["Almaty"]]),
+            ("centre", Role.MANAGER, None, []),
+            ("administrator", Role.ADMINISTRATOR, None, []),
+        ):
+            person, _ = accounts.invite(session, f"{name}@example.org", name, role, organisation, nodes, now)
+            signed = accounts.sign_in(session, person, now)
+            ids[name] = person.id
+            clients[name] = client({"X-CSRF-Token": signed.csrf}, {COOKIE: signed.token})
+    return World(app=app, public=public, ids=ids, **clients)
 
 
 @pytest.fixture
-def filled(client: TestClient) -> TestClient:
+def filled(world: World) -> World:
     for record in (OFFER, NEED, *OTHERS):
-        assert client.post("/api/v1/listings", json=record).status_code == 201
-    return client
+        world.post(world.offerer if record["side"] == "offer" else world.seeker, record)
+    return world
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:

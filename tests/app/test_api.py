@@ -16,46 +16,46 @@ from app.snapshot import Base
 from tests.app.conftest import NEED, OFFER, problem
 
 
-def test_a_listing_is_posted_and_read_again(client: TestClient) -> None:
-    posted = client.post("/api/v1/listings", json=OFFER)
+def test_a_listing_is_posted_and_read_again(world: World) -> None:
+    posted = world.offerer.post("/api/v1/listings", json=OFFER)
     assert posted.status_code == 201
-    assert client.get("/api/v1/listings/o1").json() == posted.json()
+    assert world.offerer.get("/api/v1/listings/o1").json() == posted.json()
     assert posted.json()["title"] == OFFER["title"]
 
 
-def test_posting_an_id_again_updates_it(client: TestClient) -> None:
-    first = client.post("/api/v1/listings", json=OFFER).json()
-    again = client.post("/api/v1/listings", json=OFFER | {"title": "Another title"})
+def test_posting_an_id_again_updates_it(world: World) -> None:
+    first = world.offerer.post("/api/v1/listings", json=OFFER).json()
+    again = world.offerer.post("/api/v1/listings", json=OFFER | {"title": "Another title"})
     assert again.status_code == 200
     assert again.json()["title"] == "Another title"
     assert again.json()["created_at"] == first["created_at"]
     assert again.json()["updated_at"] > first["updated_at"]
 
 
-def test_an_id_is_made_where_none_is_given(client: TestClient) -> None:
+def test_an_id_is_made_where_none_is_given(world: World) -> None:
     body = {key: value for key, value in OFFER.items() if key != "id"}
-    made = client.post("/api/v1/listings", json=body).json()["id"]
-    assert client.get(f"/api/v1/listings/{made}").status_code == 200
+    made = world.offerer.post("/api/v1/listings", json=body).json()["id"]
+    assert world.offerer.get(f"/api/v1/listings/{made}").status_code == 200
 
 
-def test_an_id_may_hold_slashes_and_any_script(client: TestClient) -> None:
-    client.post("/api/v1/listings", json=OFFER | {"id": "地/方 1"})
-    assert client.get("/api/v1/listings/地%2F方%201").json()["id"] == "地/方 1"
-    assert client.get("/api/v1/listings/地%2F方%201/matches").status_code == 200
+def test_an_id_may_hold_slashes_and_any_script(world: World) -> None:
+    world.offerer.post("/api/v1/listings", json=OFFER | {"reference": "地/方 1"})
+    assert world.offerer.get("/api/v1/listings/地%2F方%201").json()["id"] == "地/方 1"
+    assert world.offerer.get("/api/v1/listings/地%2F方%201/matches").status_code == 200
 
 
-def test_pages_of_listings_hold_each_listing_once(filled: TestClient) -> None:
+def test_pages_of_listings_hold_each_listing_once(filled: World) -> None:
     seen: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = filled.get("/api/v1/listings", params={"limit": 2, "cursor": cursor}).json()
+        page = filled.offerer.get("/api/v1/listings", params={"limit": 2, "cursor": cursor}).json()
         seen += [item["id"] for item in page["items"]]
         cursor = page["next_cursor"]
     assert seen == ["n1", "n2", "o1", "o2", "o3"]
 
 
-def test_a_search_finds_the_offer_that_answers(filled: TestClient) -> None:
-    found = filled.post("/api/v1/search", json={"text": "ceramic elbows for ore slurry pipelines"}).json()
+def test_a_search_finds_the_offer_that_answers(filled: World) -> None:
+    found = filled.offerer.post("/api/v1/search", json={"text": "ceramic elbows for ore slurry pipelines"}).json()
     assert 0.0 < found["threshold"] < 1.0
     assert found["items"][0]["id"] == "o1"
     keys = {"id", "side", "title", "text", "language", "country", "probability", "parts", "evidence", "direction"}
@@ -64,27 +64,27 @@ def test_a_search_finds_the_offer_that_answers(filled: TestClient) -> None:
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_a_search_for_needs_gives_needs(filled: TestClient) -> None:
-    found = filled.post("/api/v1/search", json={"text": "solar pumps", "side": "need", "limit": 1}).json()
+def test_a_search_for_needs_gives_needs(filled: World) -> None:
+    found = filled.offerer.post("/api/v1/search", json={"text": "solar pumps", "side": "need", "limit": 1}).json()
     assert [item["side"] for item in found["items"]] == ["need"]
 
 
-def test_matches_name_the_other_side_and_the_direction(filled: TestClient) -> None:
-    best = filled.get("/api/v1/listings/n1/matches").json()["items"][0]
+def test_matches_name_the_other_side_and_the_direction(filled: World) -> None:
+    best = filled.offerer.get("/api/v1/listings/n1/matches").json()["items"][0]
     assert (best["id"], best["direction"]) == ("o1", "go-out")
-    best = filled.get("/api/v1/listings/o1/matches", params={"limit": 1}).json()["items"]
+    best = filled.offerer.get("/api/v1/listings/o1/matches", params={"limit": 1}).json()["items"]
     assert [item["id"] for item in best] == ["n1"]
 
 
-def test_a_changed_listing_is_found_by_its_new_text(filled: TestClient) -> None:
+def test_a_changed_listing_is_found_by_its_new_text(filled: World) -> None:
     query = {"text": "graphene battery electrodes", "limit": 1}
-    filled.post("/api/v1/search", json=query)
-    filled.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    assert filled.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+    filled.offerer.post("/api/v1/search", json=query)
+    filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
+    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
 
 
-def test_only_changed_text_is_embedded(filled: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    filled.post("/api/v1/search", json={"text": "pumps"})
+def test_only_changed_text_is_embedded(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     embedded: list[str] = []
     real = search.embed
 
@@ -93,22 +93,22 @@ def test_only_changed_text_is_embedded(filled: TestClient, monkeypatch: pytest.M
         return real(listings, encoder, **options)
 
     monkeypatch.setattr(search, "embed", spy)
-    filled.post("/api/v1/listings", json=NEED | {"title": "New title"})
-    filled.post("/api/v1/search", json={"text": "pumps"})
+    filled.offerer.post("/api/v1/listings", json=NEED | {"title": "New title"})
+    filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     assert embedded == ["n1", "query"]
 
 
-def test_an_empty_database_answers_with_nothing(client: TestClient) -> None:
-    assert client.post("/api/v1/search", json={"text": "anything"}).json()["items"] == []
+def test_an_empty_database_answers_with_nothing(world: World) -> None:
+    assert world.public.post("/api/v1/search", json={"text": "anything"}).json()["items"] == []
 
 
-def test_many_threads_post_and_search_at_once(filled: TestClient) -> None:
+def test_many_threads_post_and_search_at_once(filled: World) -> None:
     statuses: list[int] = []
 
     def work(number: int) -> None:
-        record = NEED | {"id": f"t{number}", "title": f"Pump number {number}"}
-        statuses.append(filled.post("/api/v1/listings", json=record).status_code)
-        statuses.append(filled.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code)
+        record = NEED | {"reference": f"t{number}", "title": f"Pump number {number}"}
+        statuses.append(filled.offerer.post("/api/v1/listings", json=record).status_code)
+        statuses.append(filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -118,23 +118,23 @@ def test_many_threads_post_and_search_at_once(filled: TestClient) -> None:
     assert sorted(set(statuses)) == [200, 201]
 
 
-def test_an_unknown_listing_is_404(client: TestClient) -> None:
-    problem(client.get("/api/v1/listings/none"), 404)
-    problem(client.get("/api/v1/listings/none/matches"), 404)
-    problem(client.get("/api/v1/nothing"), 404)
+def test_an_unknown_listing_is_404(world: World) -> None:
+    problem(world.offerer.get("/api/v1/listings/none"), 404)
+    problem(world.offerer.get("/api/v1/listings/none/matches"), 404)
+    problem(world.offerer.get("/api/v1/nothing"), 404)
 
 
-def test_a_wrong_method_is_405(client: TestClient) -> None:
-    response = client.delete("/api/v1/search")
+def test_a_wrong_method_is_405(world: World) -> None:
+    response = world.public.delete("/api/v1/search")
     problem(response, 405)
     assert response.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_body_over_the_limit_is_413(client: TestClient, announced: bool) -> None:
+def test_a_body_over_the_limit_is_413(world: World, announced: bool) -> None:
     body = b'{"text": "' + b"x" * LIMIT + b'"}'
     content = body if announced else iter([body[:1000], body[1000:]])
-    problem(client.post("/api/v1/search", content=content), 413)
+    problem(world.public.post("/api/v1/search", content=content), 413)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_body_over_the_limit_is_413(client: TestClient, announced: bool) -> No
     ],
 )
 def test_an_invalid_listing_is_422_and_names_the_field(
-    client: TestClient, change: dict[str, object], field: str
+    world: World, change: dict[str, object], field: str
 ) -> None:
-    body = problem(client.post("/api/v1/listings", json=OFFER | change), 422)
+    body = problem(world.offerer.post("/api/v1/listings", json=OFFER | change), 422)
     assert body["errors"][0]["field"] == field
     assert body["errors"][0]["fix"]
-    assert client.get("/api/v1/listings").json()["items"] == []
+    assert world.offerer.get("/api/v1/listings").json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -177,35 +177,35 @@ def test_an_invalid_listing_is_422_and_names_the_field(
         ({"text": "pump", "page": 2}, "page"),
     ],
 )
-def test_an_invalid_search_is_422_and_names_the_field(client: TestClient, body: dict[str, object], field: str) -> None:
-    assert problem(client.post("/api/v1/search", json=body), 422)["errors"][0]["field"] == field
+def test_an_invalid_search_is_422_and_names_the_field(world: World, body: dict[str, object], field: str) -> None:
+    assert problem(world.public.post("/api/v1/search", json=body), 422)["errors"][0]["field"] == field
 
 
 @pytest.mark.parametrize("content", [b'{"text": ', b"[1]", b'"text"', b"", b"\xff\xfe"])
-def test_a_body_that_is_no_object_is_a_problem_not_a_defect(client: TestClient, content: bytes) -> None:
-    response = client.post("/api/v1/search", content=content, headers={"content-type": "application/json"})
+def test_a_body_that_is_no_object_is_a_problem_not_a_defect(world: World, content: bytes) -> None:
+    response = world.public.post("/api/v1/search", content=content, headers={"content-type": "application/json"})
     assert response.status_code in (400, 422)
     problem(response, response.status_code)
 
 
-def test_half_a_surrogate_pair_is_refused_in_an_id_and_replaced_in_text(client: TestClient) -> None:
+def test_half_a_surrogate_pair_is_refused_in_an_id_and_replaced_in_text(world: World) -> None:
     headers = {"content-type": "application/json"}
-    content = json.dumps(OFFER | {"id": "a\ud800"}).encode()
-    problem(client.post("/api/v1/listings", content=content, headers=headers), 422)
+    content = json.dumps(OFFER | {"reference": "a\ud800"}).encode()
+    problem(world.offerer.post("/api/v1/listings", content=content, headers=headers), 422)
     content = json.dumps(OFFER | {"title": "a\ud800"}).encode()
-    assert client.post("/api/v1/listings", content=content, headers=headers).json()["title"] == "a?"
-    assert client.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
+    assert world.offerer.post("/api/v1/listings", content=content, headers=headers).json()["title"] == "a?"
+    assert world.public.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
 
 
-def test_a_defect_is_500_and_says_nothing_of_the_inside(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_500_and_says_nothing_of_the_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("secret path")
 
     monkeypatch.setattr("app.queries.listings_after", fail)
-    assert "secret" not in problem(client.get("/api/v1/listings"), 500)["detail"]
+    assert "secret" not in problem(world.offerer.get("/api/v1/listings"), 500)["detail"]
 
 
-def test_null_is_unknown_and_text_another_name_for_description(client: TestClient) -> None:
+def test_null_is_unknown_and_text_another_name_for_description(world: World) -> None:
     record = {
         "id": "o",
         "side": "offer",
@@ -215,17 +215,17 @@ def test_null_is_unknown_and_text_another_name_for_description(client: TestClien
         "keywords": None,
         "trl": None,
     }
-    assert client.post("/api/v1/listings", json=record).status_code == 201
-    assert client.get("/api/v1/listings/o").json()["description"] == "A pump"
+    assert world.offerer.post("/api/v1/listings", json=record).status_code == 201
+    assert world.offerer.get("/api/v1/listings/o").json()["description"] == "A pump"
 
 
-def test_a_write_is_noticed_even_when_no_time_and_no_count_tells(filled: TestClient) -> None:
+def test_a_write_is_noticed_even_when_no_time_and_no_count_tells(filled: World) -> None:
     """An import that took its time earlier and commits later changes a row without changing the newest time."""
     query = {"text": "graphene battery electrodes", "limit": 1}
-    filled.post("/api/v1/search", json=query)
-    with filled.app.state.database.session() as session:  # type: ignore[attr-defined]
+    filled.offerer.post("/api/v1/search", json=query)
+    with filled.app.state.database.session() as session:
         listings.post_listing(session, OFFER | {"title": "Graphene battery electrodes"}, datetime(2001, 1, 1))
-    assert filled.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
 
 
 def test_two_processes_may_store_the_vectors_of_one_text(settings: Settings) -> None:
@@ -254,20 +254,20 @@ def test_a_defect_while_loading_is_said_and_mended_by_the_next_search(
     app = create_app(settings)
     with TestClient(app) as client:
         app.state.loading.join()
-        assert "defect" in problem(client.get("/health/ready"), 503)["detail"]
-        assert client.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
-        assert client.get("/health/ready").status_code == 200
+        assert "defect" in problem(world.offerer.get("/health/ready"), 503)["detail"]
+        assert world.public.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
+        assert world.offerer.get("/health/ready").status_code == 200
 
 
-def test_the_interface_is_the_one_that_is_written_down(client: TestClient) -> None:
+def test_the_interface_is_the_one_that_is_written_down(world: World) -> None:
     """docs/openapi.json is what clients are built from: a change of it is to be meant."""
     written = Path(__file__).parents[2] / "docs" / "openapi.json"
-    assert client.get("/openapi.json").json() == json.loads(written.read_text("utf-8"))
+    assert world.offerer.get("/openapi.json").json() == json.loads(written.read_text("utf-8"))
 
 
-def test_health_answers(client: TestClient) -> None:
-    assert client.get("/health/live").json() == {"status": "live"}
-    assert client.get("/health/ready").json() == {"status": "ready"}
+def test_health_answers(world: World) -> None:
+    assert world.offerer.get("/health/live").json() == {"status": "live"}
+    assert world.offerer.get("/health/ready").json() == {"status": "ready"}
 
 
 def test_until_the_model_is_loaded_posting_works_and_searching_waits(
@@ -278,40 +278,40 @@ def test_until_the_model_is_loaded_posting_works_and_searching_waits(
     monkeypatch.setattr(search, "hashing_models", lambda: (gate.wait(20), real())[1])
     app = create_app(settings)
     with TestClient(app) as client:
-        assert client.get("/health/live").status_code == 200
-        problem(client.get("/health/ready"), 503)
-        assert client.post("/api/v1/listings", json=OFFER).status_code == 201
-        assert client.post("/api/v1/search", json={"text": "elbows"}).headers["retry-after"]
-        assert client.get("/", params={"q": "elbows"}).status_code == 503
+        assert world.offerer.get("/health/live").status_code == 200
+        problem(world.offerer.get("/health/ready"), 503)
+        assert world.offerer.post("/api/v1/listings", json=OFFER).status_code == 201
+        assert world.public.post("/api/v1/search", json={"text": "elbows"}).headers["retry-after"]
+        assert world.offerer.get("/", params={"q": "elbows"}).status_code == 503
         gate.set()
         app.state.loading.join()
-        assert client.get("/health/ready").status_code == 200
-        assert client.post("/api/v1/search", json={"text": "elbows"}).json()["items"][0]["id"] == "o1"
+        assert world.offerer.get("/health/ready").status_code == 200
+        assert world.public.post("/api/v1/search", json={"text": "elbows"}).json()["items"][0]["id"] == "o1"
 
 
 def test_a_model_that_cannot_be_loaded_is_said(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"model": os.devnull}))
     with TestClient(app) as client:
         app.state.loading.join()
-        assert "cannot load the model" in problem(client.get("/health/ready"), 503)["detail"]
+        assert "cannot load the model" in problem(world.offerer.get("/health/ready"), 503)["detail"]
 
 
 def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replaces_no_longer(
-    filled: TestClient, monkeypatch: pytest.MonkeyPatch
+    filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "TAIL_SHARE", 10)
-    live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
+    live: search.Live = filled.app.state.live
     query = {"text": "graphene battery electrodes", "limit": 50}
-    base = [item["id"] for item in filled.post("/api/v1/search", json=query).json()["items"]]
-    filled.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    filled.post("/api/v1/listings", json=OFFER | {"id": "new", "title": "Electrodes of graphene for a battery"})
-    found = filled.post("/api/v1/search", json=query).json()["items"]
+    base = [item["id"] for item in filled.offerer.post("/api/v1/search", json=query).json()["items"]]
+    filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
+    filled.offerer.post("/api/v1/listings", json=OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"})
+    found = filled.offerer.post("/api/v1/search", json=query).json()["items"]
     assert live._snapshot is not None
     assert live._snapshot.tail is not None
     assert sorted(item["id"] for item in found) == sorted([*base, "new"])
     assert {item["id"]: item["title"] for item in found}["o1"] == "Graphene battery electrodes"
-    assert {item["id"] for item in filled.get("/api/v1/listings/new/matches").json()["items"]} == {"n1", "n2"}
-    assert filled.get("/api/v1/listings/n1/matches").json()["items"][0]["id"] in ("new", "o2", "o3")
+    assert {item["id"] for item in filled.offerer.get("/api/v1/listings/new/matches").json()["items"]} == {"n1", "n2"}
+    assert filled.offerer.get("/api/v1/listings/n1/matches").json()["items"][0]["id"] in ("new", "o2", "o3")
 
 
 def gated_build(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
@@ -327,39 +327,39 @@ def gated_build(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
-    filled: TestClient, monkeypatch: pytest.MonkeyPatch
+    filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
-    filled.post("/api/v1/search", json={"text": "pumps"})
+    live: search.Live = filled.app.state.live
+    filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     monkeypatch.setattr(search, "QUICK", 0)
     gate = gated_build(monkeypatch)
-    filled.post("/api/v1/listings", json=NEED | {"id": "late", "title": "Late pumps", "description": ""})
+    filled.offerer.post("/api/v1/listings", json=NEED | {"reference": "late", "title": "Late pumps", "description": ""})
     query = {"text": "late pumps", "side": "need", "limit": 1}
-    assert filled.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
+    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
     gate.set()
     assert live._building is not None
     live._building.join(20)
     assert live._snapshot is not None
     assert live._snapshot.tail is None
     assert "late" in live._snapshot.base.listings
-    assert filled.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
+    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
 
 
 def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_base(
-    filled: TestClient, monkeypatch: pytest.MonkeyPatch
+    filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live: search.Live = filled.app.state.live  # type: ignore[attr-defined]
-    filled.post("/api/v1/search", json={"text": "pumps"})
+    live: search.Live = filled.app.state.live
+    filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     monkeypatch.setattr(search, "QUICK", 0)
     monkeypatch.setattr(search, "LONGEST_TAIL", 3)
     gate = gated_build(monkeypatch)
     for i in range(5):
-        filled.post("/api/v1/listings", json=NEED | {"id": f"many-{i}", "title": f"Pump {i}"})
-    found = filled.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]
+        filled.offerer.post("/api/v1/listings", json=NEED | {"reference": f"many-{i}", "title": f"Pump {i}"})
+    found = filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]
     assert sorted(item["id"] for item in found) == ["n1", "n2"]
-    assert "not in the search yet" in problem(filled.get("/api/v1/listings/many-1/matches"), 503)["detail"]
+    assert "not in the search yet" in problem(filled.offerer.get("/api/v1/listings/many-1/matches"), 503)["detail"]
     gate.set()
     assert live._building is not None
     live._building.join(20)
-    assert filled.get("/api/v1/listings/many-1/matches").status_code == 200
-    assert len(filled.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]) == 7
+    assert filled.offerer.get("/api/v1/listings/many-1/matches").status_code == 200
+    assert len(filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]) == 7

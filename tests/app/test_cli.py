@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import main
-from tests.app.conftest import NEED, OFFER, OTHERS
+from tests.app.conftest import NEED, OFFER, OTHERS, SECRET
 from tests.app.test_files import BAD, written
 
 KEYS = ["offer", "need", "rank_for_need", "rank_for_offer", "probability", "parts", "evidence", "direction"]
@@ -13,7 +13,7 @@ KEYS = ["offer", "need", "rank_for_need", "rank_for_offer", "probability", "part
 
 @pytest.fixture
 def runner(tmp_path: Path) -> CliRunner:
-    return CliRunner(env={"DUKOU_HOME": str(tmp_path / "home"), "DUKOU_MODEL": "hashing"})
+    return CliRunner(env={"DUKOU_HOME": str(tmp_path / "home"), "DUKOU_MODEL": "hashing", "DUKOU_SECRET": SECRET})
 
 
 def lines(path: Path, records: list[dict[str, object]]) -> Path:
@@ -22,8 +22,8 @@ def lines(path: Path, records: list[dict[str, object]]) -> Path:
 
 
 def test_match_writes_pairings_and_what_was_dropped(runner: CliRunner, tmp_path: Path) -> None:
-    barred = NEED | {"id": "n4", "excluded_countries": ["CN"]}
-    file = lines(tmp_path / "in.jsonl", [OFFER, NEED, *OTHERS, NEED | {"id": "n3", "country": "CN"}, barred])
+    barred = NEED | {"reference": "n4", "excluded_countries": ["CN"]}
+    file = lines(tmp_path / "in.jsonl", [OFFER, NEED, *OTHERS, NEED | {"reference": "n3", "country": "CN"}, barred])
     output, dropped = tmp_path / "out.jsonl", tmp_path / "dropped.jsonl"
     options = ["--output", str(output), "--dropped", str(dropped), "--min-probability", "0"]
     result = runner.invoke(main, ["match", str(file), *options])

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from app import queries
 from app.db import Database
 from app.errors import AppError, StorageFull, Unusable
 from app.files import read_listing_file
-from app.listings import import_listings
+from app.importing import import_file
+from app.queries import listings as queries
 from app.settings import Settings
 from tests.app.conftest import NEED, OFFER, OTHERS
 
@@ -55,7 +55,7 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
 def test_an_import_again_changes_nothing(settings: Settings, tmp_path: Path) -> None:
     database = Database(settings.url)
     path = written(tmp_path / "in.jsonl")
-    first, second = import_listings(database, path), import_listings(database, path)
+    first, second = import_file(database, path), import_file(database, path)
     database.close()
     assert (first.new, first.changed, first.unchanged, len(first.problems)) == (6, 0, 0, len(BAD))
     assert (second.new, second.changed, second.unchanged) == (0, 0, 6)
@@ -83,10 +83,10 @@ def test_on_a_full_disk_an_import_leaves_nothing_half_done(settings: Settings, t
 
     database.engine.dispose()
     path = tmp_path / "in.jsonl"
-    records = [OFFER | {"id": f"o{i}", "description": "slurry " * 1_000} for i in range(40)]
+    records = [OFFER | {"reference": f"o{i}", "description": "slurry " * 1_000} for i in range(40)]
     path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     with pytest.raises(StorageFull, match="cannot be written: database or disk is full"):
-        import_listings(database, path)
-    with database.session() as session:
-        assert queries.all_listings(session) == []
+        import_file(database, path)
+    with database.reading() as session:
+        assert queries.published(session) == []
     database.close()

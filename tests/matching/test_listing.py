@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from matching.errors import InvalidListing
-from matching.listing import TEXT_LIMITS, Listing, Side, clean, read_listing, sentences, unknown_keys, windows
+from matching.listing import TEXT_LIMITS, Listing, Side, clean, read_listing, sentences, windows
 
 OFFER: dict[str, Any] = {"id": "o1", "side": "offer", "title": "Membrane for seawater"}
 LETTERS = "ab é中文。，.;! ?\n؟سلامไทย🚀𝟘"
@@ -186,10 +186,6 @@ def test_any_record_is_read_or_refused_as_invalid(record: dict[str, Any]) -> Non
     except InvalidListing as error:
         said = error.fix
     assert said
-
-
-def test_unknown_keys_are_named_in_their_order() -> None:
-    assert unknown_keys(OFFER | {"titel": "x", "text": "y", "Country": "KZ"}) == ["titel", "Country"]
 
 
 def test_the_hash_follows_the_text_and_nothing_but_the_text() -> None:

@@ -1,0 +1,188 @@
+"""Who asks and with what: what every route has in common."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.security import APIKeyCookie, HTTPBearer
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from app import accounts
+from app.access import PUBLIC, Permission, Principal, check
+from app.audit import Audit
+from app.clock import utc_now
+from app.db import Database
+from app.errors import FieldError, Forbidden, TooMany, Unusable, VersionMismatch, VersionMissing
+from app.search import Live
+
+COOKIE = "dukou_session"
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `Authorization: Bearer dk_…`")
+cookie = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    scheme_name="session",
+    description="A person's session; whatever changes something also needs the header X-CSRF-Token",
+)
+
+
+class Limits:
+    """How many requests an address without an account, a person or key, and a signing-in address may send."""
+
+    def __init__(self, public: str, known: str, sign_in: str) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._public, self._known, self._sign_in = parse(public), parse(known), parse(sign_in)
+
+    def count(self, who: Principal, address: str) -> None:
+        """Count a request. Raises TooMany."""
+        if who is PUBLIC:
+            self._hit(self._public, "address", address)
+        else:
+            self._hit(self._known, who.kind, who.id)
+
+    def count_sign_in(self, address: str, email: str) -> None:
+        """Count an attempt to sign in, by where it comes from and by whom it names. Raises TooMany."""
+        self._hit(self._sign_in, "sign-in-from", address)
+        self._hit(self._sign_in, "sign-in-as", email.lower())
+
+    def _hit(self, limit: RateLimitItem, kind: str, name: str) -> None:
+        if not self._limiter.hit(limit, kind, name):
+            free_at, _ = self._limiter.get_window_stats(limit, kind, name)
+            wait = max(1, math.ceil(free_at - time.time()))
+            raise TooMany(f"more than {limit}; try again in {wait} s", wait)
+
+
+def database(request: Request) -> Database:
+    """The database of this application."""
+    found: Database = request.app.state.database
+    return found
+
+
+def live(request: Request) -> Live:
+    """The search of this application."""
+    found: Live = request.app.state.live
+    return found
+
+
+def audit(request: Request) -> Audit:
+    """The audit log of this application."""
+    found: Audit = request.app.state.audit
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PresentCatalogue:
+    """The catalogue that offers are screened against."""
+
+    digest: str
+
+
+def catalogue(request: Request) -> PresentCatalogue:
+    """The catalogue of this application."""
+    found: PresentCatalogue = request.app.state.catalogue
+    return found
+
+
+def now() -> datetime:
+    """The time of the request."""
+    return utc_now()
+
+
+def address(request: Request) -> str:
+    """Where the request comes from."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+Data = Annotated[Database, Depends(database)]
+Search = Annotated[Live, Depends(live)]
+Log = Annotated[Audit, Depends(audit)]
+Catalogue = Annotated[PresentCatalogue, Depends(catalogue)]
+Now = Annotated[datetime, Depends(now)]
+
+
+def who_asks(
+    request: Request,
+    data: Data,
+    at: Now,
+    _bearer: Annotated[object, Depends(bearer)],
+    token: Annotated[str | None, Depends(cookie)],
+) -> Principal:
+    """Who sends the request: a key, a person's session, or the public. Counts it against the rate limit."""
+    header = request.headers.get("authorization")
+    if header is not None:
+        who = _by_key(data, header, at)
+    elif token:
+        who = _by_session(request, data, token, at)
+    else:
+        who = PUBLIC
+    request.state.who = who.label
+    request.app.state.limits.count(who, address(request))
+    return who
+
+
+def _by_key(data: Database, header: str, at: datetime) -> Principal:
+    scheme, _, text = header.partition(" ")
+    with data.reading() as session:
+        who, row = accounts.of_key(session, text.strip() if scheme.lower() == "bearer" else "", at)
+    if accounts.use_is_due(row, at):
+        with data.writing() as session:
+            used = session.merge(row)
+            used.last_used_at = at
+    return who
+
+
+def _by_session(request: Request, data: Database, token: str, at: datetime) -> Principal:
+    """A session that is over is nobody; one that changes something must show that its own page sent the request."""
+    with data.reading() as session:
+        found = accounts.of_token(session, token, at)
+    if found is None:
+        return PUBLIC
+    who, csrf = found
+    sent = request.headers.get("x-csrf-token", "")
+    if request.method not in SAFE and not hmac.compare_digest(sent.encode(), csrf.encode()):
+        raise Forbidden("the header X-CSRF-Token must hold what GET /api/v1/session says")
+    return who
+
+
+def allow(permission: Permission) -> Callable[..., Principal]:
+    """A dependency: who asks, if they have the permission, which the test of all routes reads off it."""
+
+    def allowed(who: Annotated[Principal, Depends(who_asks)]) -> Principal:
+        check(who, permission)
+        return who
+
+    allowed.permission = permission  # type: ignore[attr-defined]
+    return allowed
+
+
+def expected(if_match: Annotated[str | None, Header(description='The ETag that was read, such as "12"')] = None) -> int:
+    """The revision in If-Match. Raises VersionMissing without one, Unusable for one that is no ETag of ours."""
+    if if_match is None:
+        raise VersionMissing("send the ETag of what you read as If-Match, so that no other change is lost")
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isascii() or not text.isdigit():
+        raise VersionMismatch("If-Match is no ETag of this resource; read it again")
+    return int(text)
+
+
+Expected = Annotated[int, Depends(expected)]
+
+
+def after_number(cursor: str) -> int:
+    """A cursor that is a number; empty is the beginning. Raises Unusable."""
+    if cursor == "":
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        fix = "must be a cursor that an earlier answer gave, or empty"
+        raise Unusable(f"after: {fix}", [FieldError("after", fix)])
+    return int(cursor)

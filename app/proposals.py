@@ -1,0 +1,125 @@
+"""What the matching proposes, brought together with what people have decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app import pairings
+from app.access import SYSTEM
+from app.pairings import Action, Answer, State
+from app.queries import pairings as queries
+from app.queries.pairings import Sides
+from app.tables import ListingRow, PairingRow
+from matching import Pairing
+
+Counts = Counter[str]
+
+
+def record(session: Session, found: Iterable[Pairing], run: str, now: datetime) -> Counts:
+    """Take over pairings that a run found.
+
+    What a person has answered stays answered until one of the listings has a new version. Counts: new, updated,
+    reopened, kept (somebody is at it, or has said no), gone (a listing is no longer published).
+    """
+    counts = Counts()
+    for one in found:
+        counts[_record_one(session, one, run, now)] += 1
+    return counts
+
+
+def lapse(session: Session, run: str, now: datetime, looked_at: Collection[str] | None = None) -> Counts:
+    """Let proposals lapse that nobody has touched and that this run, which looked at these listings, did not find.
+
+    `looked_at` None: the run looked at all.
+    """
+    counts, waiting = Counts(), [State.PROPOSED]
+    present = (
+        queries.in_states(session, waiting) if looked_at is None else queries.touching(session, looked_at, waiting)
+    )
+    for row in present:
+        if row.run != run and row.offer_interest_at is None and row.need_interest_at is None:
+            _move(session, row, Action.LAPSE, "no longer proposed", now)
+            counts["lapsed"] += 1
+    return counts
+
+
+def _record_one(session: Session, one: Pairing, run: str, now: datetime) -> str:
+    row = queries.of_listings(session, one.offer, one.need)
+    if row is not None:
+        return _again(session, row, one, run, now)
+    listings = [session.get(ListingRow, name) for name in (one.offer, one.need)]
+    if any(listing is None or listing.status != "published" for listing in listings):
+        return "gone"
+    _new(session, one, run, now)
+    return "new"
+
+
+def by_hand(session: Session, one: Pairing, now: datetime) -> PairingRow:
+    """The pairing of two listings that somebody takes up before, or although, no run has proposed it."""
+    row = queries.of_listings(session, one.offer, one.need)
+    return row if row is not None else _new(session, one, "by hand", now)
+
+
+def _new(session: Session, one: Pairing, run: str, now: datetime) -> PairingRow:
+    offer, need = session.get(ListingRow, one.offer), session.get(ListingRow, one.need)
+    assert offer is not None
+    assert need is not None
+    row = PairingRow(
+        offer_id=one.offer,
+        need_id=one.need,
+        state=State.PROPOSED,
+        probability=one.probability,
+        parts=one.parts,
+        evidence=[asdict(evidence) for evidence in one.evidence],
+        direction=one.direction,
+        run=run,
+        offer_version=offer.version,
+        need_version=need.version,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    session.flush()
+    pairings.write_step(session, SYSTEM, row, queries.sides(session, row), Action.PROPOSE, None, Answer(note=run), now)
+    return row
+
+
+def _again(session: Session, row: PairingRow, one: Pairing, run: str, now: datetime) -> str:
+    """A pairing that a run finds and that is there already."""
+    sides = queries.sides(session, row)
+    if any(listing.status != "published" for listing in sides.both):
+        return "gone"
+    if row.state == State.PROPOSED:
+        _refresh(session, row, one, run, sides, now)
+        return "updated"
+    if row.state in pairings.CLOSED and _may_reopen(session, row):
+        _move(session, row, Action.PROPOSE, run, now)
+        row.offer_interest_at = row.need_interest_at = None
+        _refresh(session, row, one, run, sides, now)
+        return "reopened"
+    return "kept"
+
+
+def _may_reopen(session: Session, row: PairingRow) -> bool:
+    """What the service closed by itself may be proposed again; what a person closed, once a listing has changed."""
+    last = queries.last_step(session, row.id)
+    assert last is not None
+    sides = queries.sides(session, row)
+    changed = (last.offer_version, last.need_version) != (sides.offer.version, sides.need.version)
+    return changed or last.actor_kind == SYSTEM.kind
+
+
+def _refresh(session: Session, row: PairingRow, one: Pairing, run: str, sides: Sides, now: datetime) -> None:
+    row.probability, row.parts, row.direction, row.run = one.probability, one.parts, one.direction, run
+    row.evidence = [asdict(evidence) for evidence in one.evidence]
+    row.offer_version, row.need_version, row.updated_at = sides.offer.version, sides.need.version, now
+    session.add(row)
+
+
+def _move(session: Session, row: PairingRow, action: Action, note: str, now: datetime) -> None:
+    pairings.move(session, SYSTEM, row, queries.sides(session, row), action, Answer(note=note), now)

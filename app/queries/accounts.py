@@ -1,0 +1,88 @@
+"""Nodes, organisations, people, their sessions and keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from app.tables import ApiKeyRow, NodeRow, OrganisationRow, PersonNodeRow, PersonRow, SignInRow
+
+
+def nodes(session: Session) -> list[NodeRow]:
+    """All nodes by name."""
+    return list(session.exec(select(NodeRow).order_by(col(NodeRow.name))))
+
+
+def node_named(session: Session, name: str) -> NodeRow | None:
+    """The node of that name."""
+    return session.exec(select(NodeRow).where(NodeRow.name == name)).first()
+
+
+def organisations(session: Session, node_ids: frozenset[str] | None, after: str, limit: int) -> list[OrganisationRow]:
+    """The next organisations after an id; of these nodes, or of all (None)."""
+    chosen = select(OrganisationRow).where(col(OrganisationRow.id) > after)
+    if node_ids is not None:
+        chosen = chosen.where(col(OrganisationRow.node_id).in_(sorted(node_ids)))
+    return list(session.exec(chosen.order_by(col(OrganisationRow.id)).limit(limit)))
+
+
+def organisation_named(session: Session, node_id: str, name: str) -> OrganisationRow | None:
+    """A node's organisation of that name."""
+    chosen = select(OrganisationRow).where(OrganisationRow.node_id == node_id, OrganisationRow.name == name)
+    return session.exec(chosen).first()
+
+
+def people(session: Session, after: str, limit: int) -> list[PersonRow]:
+    """The next people after an id."""
+    return list(
+        session.exec(select(PersonRow).where(col(PersonRow.id) > after).order_by(col(PersonRow.id)).limit(limit))
+    )
+
+
+def person_by_email(session: Session, email: str) -> PersonRow | None:
+    """The person of that address, which is compared in lower case."""
+    return session.exec(select(PersonRow).where(PersonRow.email == email.lower())).first()
+
+
+def person_by_subject(session: Session, issuer: str, subject: str) -> PersonRow | None:
+    """The person whom an OpenID provider knows under that subject."""
+    chosen = select(PersonRow).where(PersonRow.oidc_issuer == issuer, PersonRow.oidc_subject == subject)
+    return session.exec(chosen).first()
+
+
+def invited(session: Session, invitation_hash: str) -> PersonRow | None:
+    """The person who was given this invitation."""
+    return session.exec(select(PersonRow).where(PersonRow.invitation_hash == invitation_hash)).first()
+
+
+def nodes_of(session: Session, person_id: str) -> frozenset[str]:
+    """The nodes that a person works for."""
+    return frozenset(session.exec(select(PersonNodeRow.node_id).where(PersonNodeRow.person_id == person_id)))
+
+
+def leave_nodes(session: Session, person_id: str) -> None:
+    """Take a person out of all nodes."""
+    session.connection().execute(delete(PersonNodeRow).where(col(PersonNodeRow.person_id) == person_id))
+
+
+def sign_in(session: Session, token_hash: str) -> SignInRow | None:
+    """The browser session of that token."""
+    return session.get(SignInRow, token_hash)
+
+
+def end_sign_ins(session: Session, person_id: str) -> None:
+    """End all browser sessions of a person."""
+    session.connection().execute(delete(SignInRow).where(col(SignInRow.person_id) == person_id))
+
+
+def end_old_sign_ins(session: Session, now: datetime) -> None:
+    """Drop browser sessions that are over."""
+    session.connection().execute(delete(SignInRow).where(col(SignInRow.expires_at) < now))
+
+
+def keys(session: Session, organisation_id: str) -> list[ApiKeyRow]:
+    """All keys of an organisation, the newest first."""
+    chosen = select(ApiKeyRow).where(ApiKeyRow.organisation_id == organisation_id)
+    return list(session.exec(chosen.order_by(col(ApiKeyRow.created_at).desc(), col(ApiKeyRow.id))))

@@ -1,0 +1,167 @@
+"""Listings, their versions, the revision counter, stored embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, and_, cast, delete, func, or_, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from app.access import Principal, Role
+from app.tables import EmbeddingRow, IdempotencyRow, ListingRow, ListingVersionRow, OrganisationRow, RevisionRow
+
+BLOCK = 500  # SQLite takes a limited number of values in one statement
+
+
+def listing(session: Session, listing_id: str) -> ListingRow | None:
+    """One listing, or None."""
+    return session.get(ListingRow, listing_id)
+
+
+def by_reference(session: Session, organisation_id: str, reference: str) -> ListingRow | None:
+    """An organisation's listing of that reference."""
+    own = select(ListingRow).where(ListingRow.organisation_id == organisation_id, ListingRow.reference == reference)
+    return session.exec(own).first()
+
+
+def owner(session: Session, row: ListingRow) -> OrganisationRow:
+    """The organisation that a listing belongs to."""
+    found = session.get(OrganisationRow, row.organisation_id)
+    assert found is not None
+    return found
+
+
+def published(session: Session) -> list[ListingRow]:
+    """All published listings in the order of their ids."""
+    chosen = select(ListingRow).where(ListingRow.status == "published").order_by(col(ListingRow.id))
+    return list(session.exec(chosen))
+
+
+def nodes_by_organisation(session: Session) -> dict[str, str]:
+    """The node of each organisation, both by id."""
+    return dict(session.exec(select(OrganisationRow.id, OrganisationRow.node_id)).all())
+
+
+def owned(session: Session, organisation_id: str) -> list[ListingRow]:
+    """All listings of an organisation, whatever their status, in the order of their ids."""
+    chosen = select(ListingRow).where(ListingRow.organisation_id == organisation_id).order_by(col(ListingRow.id))
+    return list(session.exec(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list of listings is narrowed to; None and empty narrow nothing."""
+
+    side: str | None = None
+    status: str | None = None
+    organisation: str | None = None
+    country: str | None = None
+    field: str | None = None
+    language: str | None = None
+
+
+def page(session: Session, who: Principal, wanted: Wanted, after: str, limit: int) -> list[ListingRow]:
+    """The next `limit` listings that `who` may read, after an id, in the order of ids."""
+    chosen = select(ListingRow).join(OrganisationRow).where(readable(who), col(ListingRow.id) > after)
+    for column, value in ((ListingRow.side, wanted.side), (ListingRow.status, wanted.status)):
+        if value is not None:
+            chosen = chosen.where(column == value)
+    if wanted.organisation is not None:
+        chosen = chosen.where(ListingRow.organisation_id == wanted.organisation)
+    if wanted.country is not None:
+        chosen = chosen.where(col(ListingRow.record)["country"].as_string() == wanted.country)
+    if wanted.language is not None:
+        chosen = chosen.where(col(ListingRow.record)["language"].as_string() == wanted.language)
+    if wanted.field is not None:
+        chosen = chosen.where(cast(col(ListingRow.record)["fields"], String).contains(f'"{wanted.field}"'))
+    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
+
+
+def readable(who: Principal) -> ColumnElement[bool]:
+    """Which listings (joined with their organisations) `who` may read: `app.listings.may_read`, as a condition."""
+    shown = ["public"] if who.role is Role.PUBLIC else ["public", "registered"]
+    open_to_all = and_(col(ListingRow.status) == "published", col(ListingRow.disclosure).in_(shown))
+    if who.sees_all:
+        return true()
+    if who.role is Role.PARTNER:
+        return or_(open_to_all, col(ListingRow.organisation_id) == who.organisation)
+    return or_(open_to_all, col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
+
+
+def versions(session: Session, listing_id: str) -> list[ListingVersionRow]:
+    """All versions of a listing, the newest first."""
+    own = select(ListingVersionRow).where(ListingVersionRow.listing_id == listing_id)
+    return list(session.exec(own.order_by(col(ListingVersionRow.version).desc())))
+
+
+def ending(session: Session, before: datetime) -> list[ListingRow]:
+    """Published listings whose time is over before then, the earliest first."""
+    over = and_(col(ListingRow.status) == "published", col(ListingRow.expires_at) <= before)
+    return list(session.exec(select(ListingRow).where(over).order_by(col(ListingRow.expires_at), col(ListingRow.id))))
+
+
+def earlier_answer(session: Session, principal: str, key: str) -> IdempotencyRow | None:
+    """What a request with this Idempotency-Key was answered with."""
+    return session.get(IdempotencyRow, (principal, key))
+
+
+def forget_answers(session: Session, before: datetime) -> None:
+    """Drop answers kept for repeated requests that are older."""
+    session.connection().execute(delete(IdempotencyRow).where(col(IdempotencyRow.at) < before))
+
+
+def last_written(session: Session) -> int:
+    """The revision of the listing that was written last, 0 when there is none."""
+    return session.exec(select(func.max(ListingRow.revision))).one() or 0
+
+
+def next_revision(session: Session) -> int:
+    """Take a number, in a session that writes: the order of the numbers is that of the commits."""
+    session.connection().execute(update(RevisionRow).values(number=col(RevisionRow.number) + 1))
+    return session.exec(select(RevisionRow.number)).one()
+
+
+def proposed_up_to(session: Session) -> int:
+    """The revision up to which listings have been looked at for proposals."""
+    return session.exec(select(RevisionRow.proposed)).one()
+
+
+def set_proposed_up_to(session: Session, number: int) -> None:
+    """Note that listings up to a revision have been looked at; never goes back."""
+    behind = col(RevisionRow.proposed) < number
+    session.connection().execute(update(RevisionRow).where(behind).values(proposed=number))
+
+
+def listings_since(session: Session, number: int) -> list[ListingRow]:
+    """Listings written after a revision, in the order of their ids."""
+    changed = select(ListingRow).where(col(ListingRow.revision) > number).order_by(col(ListingRow.id))
+    return list(session.exec(changed))
+
+
+def written_after(session: Session, number: int, limit: int) -> list[ListingRow]:
+    """The next listings by revision, after one."""
+    later = select(ListingRow).where(col(ListingRow.revision) > number).order_by(col(ListingRow.revision))
+    return list(session.exec(later.limit(limit)))
+
+
+def keep_embeddings(session: Session, encoder: str, bodies: Mapping[str, bytes]) -> None:
+    """Store embeddings by text hash; one that another process has stored meanwhile stays."""
+    insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    for text_hash, body in bodies.items():
+        row = insert(EmbeddingRow).values(encoder=encoder, text_hash=text_hash, body=body)
+        session.connection().execute(row.on_conflict_do_nothing())
+
+
+def embeddings(session: Session, encoder: str, hashes: Collection[str]) -> dict[str, bytes]:
+    """The stored embeddings of these texts by text hash; absent ones are left out."""
+    wanted = sorted(hashes)
+    found: dict[str, bytes] = {}
+    for start in range(0, len(wanted), BLOCK):
+        block = col(EmbeddingRow.text_hash).in_(wanted[start : start + BLOCK])
+        rows = session.exec(select(EmbeddingRow).where(EmbeddingRow.encoder == encoder, block))
+        found.update((row.text_hash, row.body) for row in rows)
+    return found

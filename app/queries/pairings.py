@@ -1,0 +1,188 @@
+"""Pairings, their steps and contracts, screenings, exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, true
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from app.access import Principal, Role
+from app.tables import ContractRow, ListingRow, OrganisationRow, PairingRow, ScreeningRow, StepRow
+
+BLOCK = 500  # SQLite takes a limited number of values in one statement
+
+OFFER, NEED = aliased(ListingRow), aliased(ListingRow)
+OFFERER, SEEKER = aliased(OrganisationRow), aliased(OrganisationRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both listings of a pairing and their owners."""
+
+    offer: ListingRow
+    need: ListingRow
+    offerer: OrganisationRow
+    seeker: OrganisationRow
+
+    @property
+    def both(self) -> tuple[ListingRow, ListingRow]:
+        return self.offer, self.need
+
+
+def of_listings(session: Session, offer_id: str, need_id: str) -> PairingRow | None:
+    """The pairing of an offer and a need."""
+    chosen = select(PairingRow).where(PairingRow.offer_id == offer_id, PairingRow.need_id == need_id)
+    return session.exec(chosen).first()
+
+
+def sides(session: Session, pairing: PairingRow) -> Sides:
+    """Both listings of a pairing and their owners."""
+    offer, need = session.get(ListingRow, pairing.offer_id), session.get(ListingRow, pairing.need_id)
+    assert offer is not None
+    assert need is not None
+    offerer = session.get(OrganisationRow, offer.organisation_id)
+    seeker = session.get(OrganisationRow, need.organisation_id)
+    assert offerer is not None
+    assert seeker is not None
+    return Sides(offer, need, offerer, seeker)
+
+
+def steps(session: Session, pairing_id: str) -> list[StepRow]:
+    """The history of a pairing, the oldest step first."""
+    return list(session.exec(select(StepRow).where(StepRow.pairing_id == pairing_id).order_by(col(StepRow.number))))
+
+
+def last_step(session: Session, pairing_id: str) -> StepRow | None:
+    """The newest step of a pairing."""
+    own = select(StepRow).where(StepRow.pairing_id == pairing_id).order_by(col(StepRow.number).desc()).limit(1)
+    return session.exec(own).first()
+
+
+def touching(session: Session, listing_ids: Collection[str], states: Collection[str]) -> list[PairingRow]:
+    """Pairings in these states that one of the listings takes part in, in the order of their ids."""
+    wanted, found = sorted(listing_ids), dict[str, PairingRow]()
+    for start in range(0, len(wanted), BLOCK):
+        block = wanted[start : start + BLOCK]
+        either = or_(col(PairingRow.offer_id).in_(block), col(PairingRow.need_id).in_(block))
+        rows = session.exec(select(PairingRow).where(either, col(PairingRow.state).in_(sorted(states))))
+        found.update((row.id, row) for row in rows)
+    return [found[key] for key in sorted(found)]
+
+
+def in_states(session: Session, states: Collection[str]) -> list[PairingRow]:
+    """All pairings in these states."""
+    chosen = select(PairingRow).where(col(PairingRow.state).in_(sorted(states))).order_by(col(PairingRow.id))
+    return list(session.exec(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list of pairings is narrowed to; None narrows nothing."""
+
+    states: Sequence[str] = ()
+    direction: str | None = None
+    listing: str | None = None
+    organisation: str | None = None
+
+
+def page(
+    session: Session,
+    who: Principal,
+    wanted: Wanted,
+    after: tuple[float, str] | None,
+    limit: int,
+    shown: Collection[str],
+) -> list[PairingRow]:
+    """The next `limit` pairings that `who` may see, the most probable first, after a (probability, id).
+
+    `shown`: the states in which a partner sees a pairing whose other side it may not read by itself.
+    """
+    chosen = (
+        select(PairingRow)
+        .join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
+        .join(NEED, col(PairingRow.need_id) == col(NEED.id))
+        .join(OFFERER, col(OFFER.organisation_id) == col(OFFERER.id))
+        .join(SEEKER, col(NEED.organisation_id) == col(SEEKER.id))
+        .where(_visible(who, shown))
+    )
+    if wanted.states:
+        chosen = chosen.where(col(PairingRow.state).in_(wanted.states))
+    if wanted.direction is not None:
+        chosen = chosen.where(PairingRow.direction == wanted.direction)
+    if wanted.listing is not None:
+        chosen = chosen.where(
+            or_(col(PairingRow.offer_id) == wanted.listing, col(PairingRow.need_id) == wanted.listing)
+        )
+    if wanted.organisation is not None:
+        chosen = chosen.where(or_(col(OFFERER.id) == wanted.organisation, col(SEEKER.id) == wanted.organisation))
+    if after is not None:
+        probability, pairing_id = after
+        later = and_(col(PairingRow.probability) == probability, col(PairingRow.id) > pairing_id)
+        chosen = chosen.where(or_(col(PairingRow.probability) < probability, later))
+    return list(session.exec(chosen.order_by(col(PairingRow.probability).desc(), col(PairingRow.id)).limit(limit)))
+
+
+def _visible(who: Principal, shown: Collection[str]) -> ColumnElement[bool]:
+    """`app.pairings.may_see`, as a condition."""
+    if who.sees_all:
+        return true()
+    if who.role is not Role.PARTNER:
+        nodes = sorted(who.nodes or ())
+        return or_(col(OFFERER.node_id).in_(nodes), col(SEEKER.node_id).in_(nodes))
+    told = col(PairingRow.state).in_(sorted(shown))
+    return or_(
+        and_(col(OFFERER.id) == who.organisation, or_(told, _open(NEED))),
+        and_(col(SEEKER.id) == who.organisation, or_(told, _open(OFFER))),
+    )
+
+
+def _open(listing: type[ListingRow]) -> ColumnElement[bool]:
+    return and_(col(listing.status) == "published", col(listing.disclosure).in_(["public", "registered"]))
+
+
+def contract(session: Session, pairing_id: str) -> ContractRow | None:
+    """The contract of a pairing."""
+    return session.get(ContractRow, pairing_id)
+
+
+def screenings(session: Session, listing_id: str) -> list[ScreeningRow]:
+    """All screenings of an offer, the newest first."""
+    chosen = select(ScreeningRow).where(ScreeningRow.listing_id == listing_id)
+    newest = (col(ScreeningRow.screened_at).desc(), col(ScreeningRow.version).desc(), col(ScreeningRow.number).desc())
+    return list(session.exec(chosen.order_by(*newest)))
+
+
+def screening(session: Session, listing_id: str, version: int, catalogue: str) -> ScreeningRow | None:
+    """The newest screening of that version of an offer against that catalogue."""
+    chosen = select(ScreeningRow).where(
+        ScreeningRow.listing_id == listing_id, ScreeningRow.version == version, ScreeningRow.catalogue == catalogue
+    )
+    return session.exec(chosen.order_by(col(ScreeningRow.number).desc()).limit(1)).first()
+
+
+def counted(session: Session) -> dict[str, int]:
+    """How many pairings stand in each state."""
+    rows = session.exec(select(PairingRow.state, func.count()).group_by(PairingRow.state))
+    return dict(rows.all())
+
+
+def exchanges(session: Session, states: Collection[str]) -> Iterator[tuple[PairingRow, PairingRow, str, str]]:
+    """Pairs of pairings of opposite direction between two organisations, which come with the two's ids."""
+    first, second = aliased(PairingRow), aliased(PairingRow)
+    offer, need, back_offer, back_need = (aliased(ListingRow) for _ in range(4))
+    chosen = (
+        select(first, second, offer.organisation_id, need.organisation_id)
+        .join(offer, col(first.offer_id) == col(offer.id))
+        .join(need, col(first.need_id) == col(need.id))
+        .join(back_offer, col(back_offer.organisation_id) == col(need.organisation_id))
+        .join(second, col(second.offer_id) == col(back_offer.id))
+        .join(back_need, col(second.need_id) == col(back_need.id))
+        .where(col(back_need.organisation_id) == col(offer.organisation_id))
+        .where(col(offer.organisation_id) < col(need.organisation_id))
+        .where(col(first.state).in_(sorted(states)), col(second.state).in_(sorted(states)))
+        .order_by((col(first.probability) * col(second.probability)).desc(), col(first.id), col(second.id))
+    )
+    yield from session.exec(chosen)
