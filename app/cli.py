@@ -109,7 +109,7 @@ def search(text: str, side: SideOption = Side.OFFER, limit: Annotated[int, typer
     with reported(), _live() as live:
         live.load()
         results = live.search(text, side, limit, sight=Sight(OPERATOR))
-    table = Table("", "probability", "id", "title", "country", "language")
+    table = Table("", "probability", "title", "organisation", "country", "language")
     for place, found in enumerate(results.items, 1):
         table.add_row(*_row(place, found))
     Console().print(table)
@@ -262,7 +262,8 @@ def _summary(file: ListingFile, matching: Matching) -> None:
 def _row(place: int, found: Found) -> tuple[str, ...]:
     listing = found.listing
     percent = f"{found.pairing.probability:.0%}"
-    return str(place), percent, escape(listing.id), escape(listing.title), listing.country or "?", found.language
+    organisation = escape(listing.organisation or "?")
+    return str(place), percent, escape(listing.title), organisation, listing.country or "?", found.language
 
 
 def _measures_table(rankings: dict[str, Measures]) -> Table:

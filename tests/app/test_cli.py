@@ -74,12 +74,12 @@ def test_foreseen_errors_are_one_line_and_2(runner: CliRunner, tmp_path: Path) -
 def test_import_search_and_refit_work_together(runner: CliRunner, tmp_path: Path) -> None:
     result = runner.invoke(main, ["import", str(written(tmp_path / "in.jsonl"))])
     assert (result.exit_code, "6 new, 0 changed" in result.stderr) == (1, True)
-    assert "o1" in runner.invoke(main, ["search", "ceramic elbows for ore slurry"]).stdout
+    assert "耐磨" in runner.invoke(main, ["search", "ceramic elbows for ore slurry"]).stdout
     assert runner.invoke(main, ["search", "…"]).exit_code == 2
     refitted = runner.invoke(main, ["refit"])
     assert (refitted.exit_code, "language space" in refitted.stderr) == (0, True)
     assert len(list((tmp_path / "home").glob("space-*.npz"))) == 1
-    assert "o1" in runner.invoke(main, ["search", "ceramic elbows for ore slurry"]).stdout
+    assert "耐磨" in runner.invoke(main, ["search", "ceramic elbows for ore slurry"]).stdout
 
 
 def test_refit_of_an_empty_database_says_so(runner: CliRunner) -> None:
