@@ -15,7 +15,7 @@ from app.main import LIMIT, create_app
 from app.queries import listings as queries
 from app.settings import Settings
 from app.snapshot import Base
-from tests.app.conftest import NEED, OFFER, World, populated, problem
+from tests.app.conftest import NEED, OFFER, OTHERS, World, populated, problem
 
 
 def test_a_listing_is_posted_and_read_again(world: World) -> None:
@@ -86,7 +86,9 @@ def test_a_changed_listing_is_found_by_its_new_text(filled: World) -> None:
     query = {"text": "graphene battery electrodes", "limit": 1}
     filled.offerer.post("/api/v1/search", json=query)
     filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+    assert (
+        filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+    )
 
 
 def test_only_changed_text_is_embedded(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +116,9 @@ def test_many_threads_post_and_search_at_once(filled: World) -> None:
     def work(number: int) -> None:
         record = NEED | {"reference": f"t{number}", "title": f"Pump number {number}"}
         statuses.append(filled.seeker.post("/api/v1/listings", json=record).status_code)
-        statuses.append(filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code)
+        statuses.append(
+            filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code
+        )
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -153,19 +157,21 @@ def test_a_body_over_the_limit_is_413(world: World, announced: bool) -> None:
         ({"colour": "red"}, "colour"),
         ({"keywords": "one"}, "keywords"),
         ({"keywords": [1]}, "keywords.0"),
-        ({"id": ""}, "id"),
+        ({"reference": ""}, "reference"),
         ({"title": "", "description": "…"}, "description"),
         ({"description": "x" * 50_001}, "description"),
         ({"title": None, "description": None}, "description"),
         ({"text": "said twice"}, "text"),
         ({"trl": "9"}, "trl"),
-        ({"id": "a/matches"}, "id"),
+        ({"id": "mine"}, "id"),
+        ({"requirements": [{"parameter": "pH", "operator": "~", "value": 7}]}, "requirements.0.operator"),
+        ({"budget": {"minimum": 5, "maximum": 1, "currency": "EUR"}}, "budget"),
+        ({"classifications": ["nonsense"]}, "classifications.0"),
+        ({"disclosure": "secret"}, "disclosure"),
         ({"country": "KZ", "region": "CN-50"}, "region"),
     ],
 )
-def test_an_invalid_listing_is_422_and_names_the_field(
-    world: World, change: dict[str, object], field: str
-) -> None:
+def test_an_invalid_listing_is_422_and_names_the_field(world: World, change: dict[str, object], field: str) -> None:
     body = problem(world.offerer.post("/api/v1/listings", json=OFFER | change), 422)
     assert body["errors"][0]["field"] == field
     assert body["errors"][0]["fix"]
@@ -263,9 +269,9 @@ def test_a_defect_while_loading_is_said_and_mended_by_the_next_search(
     app = create_app(settings)
     with TestClient(app) as client:
         app.state.loading.join()
-        assert "defect" in problem(world.offerer.get("/health/ready"), 503)["detail"]
-        assert world.public.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
-        assert world.offerer.get("/health/ready").status_code == 200
+        assert "defect" in problem(client.get("/health/ready"), 503)["detail"]
+        assert client.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
+        assert client.get("/health/ready").status_code == 200
 
 
 def test_the_interface_is_the_one_that_is_written_down(world: World) -> None:
@@ -287,8 +293,8 @@ def test_until_the_model_is_loaded_posting_works_and_searching_waits(
     monkeypatch.setattr(search, "hashing_models", lambda: (gate.wait(20), real())[1])
     app = create_app(settings)
     with TestClient(app) as client:
-        assert world.offerer.get("/health/live").status_code == 200
-        problem(world.offerer.get("/health/ready"), 503)
+        assert client.get("/health/live").status_code == 200
+        problem(client.get("/health/ready"), 503)
         world = populated(app, client)
         assert world.offerer.post("/api/v1/listings", json=OFFER).status_code == 201
         assert world.public.post("/api/v1/search", json={"text": "elbows"}).headers["retry-after"]
@@ -296,14 +302,15 @@ def test_until_the_model_is_loaded_posting_works_and_searching_waits(
         gate.set()
         app.state.loading.join()
         assert world.offerer.get("/health/ready").status_code == 200
-        assert world.public.post("/api/v1/search", json={"text": "elbows"}).json()["items"][0]["id"] == "o1"
+        found = world.public.post("/api/v1/search", json={"text": "elbows"}).json()
+        assert found["items"][0]["title"] == OFFER["title"]
 
 
 def test_a_model_that_cannot_be_loaded_is_said(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"model": os.devnull}))
     with TestClient(app) as client:
         app.state.loading.join()
-        assert "cannot load the model" in problem(world.offerer.get("/health/ready"), 503)["detail"]
+        assert "cannot load the model" in problem(client.get("/health/ready"), 503)["detail"]
 
 
 def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replaces_no_longer(
@@ -312,16 +319,57 @@ def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replace
     monkeypatch.setattr(search, "TAIL_SHARE", 10)
     live: search.Live = filled.app.state.live
     query = {"text": "graphene battery electrodes", "limit": 50}
-    base = [item["id"] for item in filled.offerer.post("/api/v1/search", json=query).json()["items"]]
-    filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    filled.offerer.post("/api/v1/listings", json=OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"})
-    found = filled.offerer.post("/api/v1/search", json=query).json()["items"]
+    base = filled.found(filled.public.post("/api/v1/search", json=query))
+    filled.post(filled.offerer, OFFER | {"title": "Graphene battery electrodes", "description": ""})
+    filled.post(filled.offerer, OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"})
+    response = filled.public.post("/api/v1/search", json=query)
     assert live._snapshot is not None
     assert live._snapshot.tail is not None
-    assert sorted(item["id"] for item in found) == sorted([*base, "new"])
-    assert {item["id"]: item["title"] for item in found}["o1"] == "Graphene battery electrodes"
-    assert {item["id"] for item in filled.offerer.get("/api/v1/listings/new/matches").json()["items"]} == {"n1", "n2"}
-    assert filled.offerer.get("/api/v1/listings/n1/matches").json()["items"][0]["id"] in ("new", "o2", "o3")
+    assert sorted(filled.found(response)) == sorted([*base, "new"])
+    titles = {item["id"]: item["title"] for item in response.json()["items"]}
+    assert titles[filled.ids["o1"]] == "Graphene battery electrodes"
+    answers = filled.found(filled.offerer.get(f"/api/v1/listings/{filled.ids['new']}/matches"))
+    assert sorted(answers) == ["n1", "n2"]
+
+
+def test_what_is_withdrawn_is_found_no_longer_and_what_waits_is_not_found_yet(filled: World) -> None:
+    query = {"text": "ceramic elbows for ore slurry pipelines", "limit": 50}
+    assert "o1" in filled.found(filled.public.post("/api/v1/search", json=query))
+    filled.post(filled.waiting, OFFER | {"reference": "waits"})
+    assert "waits" not in filled.found(filled.public.post("/api/v1/search", json=query))
+    filled.offerer.post(f"/api/v1/listings/{filled.ids['o1']}/withdraw")
+    assert "o1" not in filled.found(filled.public.post("/api/v1/search", json=query))
+    filled.manager.post(f"/api/v1/listings/{filled.ids['waits']}/publish")
+    assert filled.found(filled.public.post("/api/v1/search", json=query))[0] == "waits"
+
+
+@pytest.mark.parametrize(
+    ("disclosure", "finders"),
+    [
+        ("public", {"public", "seeker", "offerer", "manager", "other_manager", "centre", "administrator"}),
+        ("registered", {"seeker", "offerer", "manager", "other_manager", "centre", "administrator"}),
+        ("introduction", {"offerer", "manager", "centre", "administrator"}),
+    ],
+)
+def test_a_listing_is_found_and_read_by_those_it_is_disclosed_to(
+    filled: World, disclosure: str, finders: set[str]
+) -> None:
+    own = filled.post(filled.offerer, OFFER | {"reference": "own", "disclosure": disclosure})
+    query = {"text": "ceramic elbows for ore slurry pipelines", "limit": 50}
+    for name in ("public", "seeker", "offerer", "manager", "other_manager", "centre", "administrator"):
+        client = getattr(filled, name)
+        assert ("own" in filled.found(client.post("/api/v1/search", json=query))) == (name in finders), name
+        assert (client.get(f"/api/v1/listings/{own['id']}").status_code == 200) == (name in finders), name
+        listed = [one["id"] for one in client.get("/api/v1/listings").json()["items"]]
+        assert (own["id"] in listed) == (name in finders), name
+
+
+def test_where_many_are_hidden_those_that_are_shown_are_found_behind_them(world: World) -> None:
+    for i in range(30):
+        world.post(world.offerer, OFFER | {"reference": f"h{i}", "disclosure": "introduction"})
+    world.post(world.offerer, OTHERS[0])
+    query = {"text": "ceramic elbows for ore slurry pipelines", "limit": 3}
+    assert world.found(world.public.post("/api/v1/search", json=query)) == ["o2"]
 
 
 def gated_build(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
@@ -343,16 +391,16 @@ def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
     filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     monkeypatch.setattr(search, "QUICK", 0)
     gate = gated_build(monkeypatch)
-    filled.offerer.post("/api/v1/listings", json=NEED | {"reference": "late", "title": "Late pumps", "description": ""})
+    late = filled.post(filled.seeker, NEED | {"reference": "late", "title": "Late pumps", "description": ""})["id"]
     query = {"text": "late pumps", "side": "need", "limit": 1}
-    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
+    assert filled.found(filled.public.post("/api/v1/search", json=query)) == ["late"]
     gate.set()
     assert live._building is not None
     live._building.join(20)
     assert live._snapshot is not None
     assert live._snapshot.tail is None
-    assert "late" in live._snapshot.base.listings
-    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["id"] == "late"
+    assert late in live._snapshot.base.listings
+    assert filled.found(filled.public.post("/api/v1/search", json=query)) == ["late"]
 
 
 def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_base(
@@ -364,12 +412,11 @@ def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_
     monkeypatch.setattr(search, "LONGEST_TAIL", 3)
     gate = gated_build(monkeypatch)
     for i in range(5):
-        filled.offerer.post("/api/v1/listings", json=NEED | {"reference": f"many-{i}", "title": f"Pump {i}"})
-    found = filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]
-    assert sorted(item["id"] for item in found) == ["n1", "n2"]
-    assert "not in the search yet" in problem(filled.offerer.get("/api/v1/listings/many-1/matches"), 503)["detail"]
+        filled.post(filled.seeker, NEED | {"reference": f"many-{i}", "title": f"Pump {i}"})
+    query = {"text": "pump", "side": "need", "limit": 50}
+    assert sorted(filled.found(filled.public.post("/api/v1/search", json=query))) == ["n1", "n2"]
+    assert filled.found(filled.seeker.get(f"/api/v1/listings/{filled.ids['many-1']}/matches"))
     gate.set()
     assert live._building is not None
     live._building.join(20)
-    assert filled.offerer.get("/api/v1/listings/many-1/matches").status_code == 200
-    assert len(filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]) == 7
+    assert len(filled.found(filled.public.post("/api/v1/search", json=query))) == 7

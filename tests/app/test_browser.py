@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
@@ -20,6 +22,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from app.main import create_app
 from app.settings import Settings
+from tests.app.conftest import SECRET, populated
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -45,8 +48,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = Settings(home=tmp_path_factory.mktemp("home"), model="hashing")
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_level="warning", ws="none"))
+    settings = Settings(home=tmp_path_factory.mktemp("home"), model="hashing", secret=SecretStr(SECRET))
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
     base = f"http://127.0.0.1:{port}"
@@ -58,9 +62,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        for name, title, description, country in OFFERS:
-            body = {"id": name, "side": "offer", "title": title, "description": description, "country": country}
-            assert client.post("/api/v1/listings", json=body).status_code == 201
+    world = populated(app, TestClient(app))
+    for name, title, description, country in OFFERS:
+        record = {"reference": name, "side": "offer", "title": title, "description": description, "country": country}
+        world.post(world.offerer, record)
     yield base
     server.should_exit = True
     thread.join(timeout=20)
