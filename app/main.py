@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import web
 from app.api import routers
-from app.api.asking import Limits, PresentCatalogue
+from app.api.asking import Limits
 from app.audit import Audit
 from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
@@ -55,7 +55,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.audit = audit
     app.state.limits = Limits(settings.public_limit, settings.known_limit, settings.sign_in_limit)
-    app.state.catalogue = PresentCatalogue("none")
     app.add_middleware(BodyLimit)
     for router in routers:
         app.include_router(router)

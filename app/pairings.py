@@ -79,6 +79,7 @@ OPEN = (S.PROPOSED, S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL, S.INTRODUCED, S.
 BEFORE_INTRODUCTION = (S.PROPOSED, S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL)
 CLOSED = (S.DECLINED, S.LAPSED, S.WITHDRAWN)
 TOLD = (S.OFFERED, S.MUTUAL, S.INTRODUCED, S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)  # both sides have been asked
+UNDER_WAY = (S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL, S.INTRODUCED, S.NEGOTIATING)  # somebody has taken them up
 INTRODUCED = (S.INTRODUCED, S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)
 
 
@@ -156,6 +157,8 @@ def take(
     Raises Forbidden, VersionMismatch, Conflict where the state does not allow it, Unusable where something is missing.
     """
     check(who, MOVES[action].permission)
+    if action not in BY_PEOPLE:
+        raise Forbidden(f"{action} is the service's own step; yours are {', '.join(BY_PEOPLE)}")
     if row.version != version:
         raise VersionMismatch(f"someone has changed the pairing since (it is {row.state} now); read it again")
     answer = _completed(who, sides, action, answer)

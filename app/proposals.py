@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from app import pairings
-from app.access import SYSTEM
+from app.access import SYSTEM, Principal
 from app.pairings import Action, Answer, State
 from app.queries import pairings as queries
 from app.queries.pairings import Sides
@@ -42,10 +42,16 @@ def lapse(session: Session, run: str, now: datetime, looked_at: Collection[str] 
         queries.in_states(session, waiting) if looked_at is None else queries.touching(session, looked_at, waiting)
     )
     for row in present:
-        if row.run != run and row.offer_interest_at is None and row.need_interest_at is None:
+        if row.run != run and not _is_wanted(session, row):
             _move(session, row, Action.LAPSE, "no longer proposed", now)
             counts["lapsed"] += 1
     return counts
+
+
+def _is_wanted(session: Session, row: PairingRow) -> bool:
+    """Whether a person has taken up the proposal or shown interest: then no run takes it away."""
+    last = queries.last_step(session, row.id)
+    return last is not None and last.actor_kind != SYSTEM.kind
 
 
 def _record_one(session: Session, one: Pairing, run: str, now: datetime) -> str:
@@ -55,17 +61,17 @@ def _record_one(session: Session, one: Pairing, run: str, now: datetime) -> str:
     listings = [session.get(ListingRow, name) for name in (one.offer, one.need)]
     if any(listing is None or listing.status != "published" for listing in listings):
         return "gone"
-    _new(session, one, run, now)
+    _new(session, SYSTEM, one, run, now)
     return "new"
 
 
-def by_hand(session: Session, one: Pairing, now: datetime) -> PairingRow:
+def by_hand(session: Session, who: Principal, one: Pairing, now: datetime) -> PairingRow:
     """The pairing of two listings that somebody takes up before, or although, no run has proposed it."""
     row = queries.of_listings(session, one.offer, one.need)
-    return row if row is not None else _new(session, one, "by hand", now)
+    return row if row is not None else _new(session, who, one, "by hand", now)
 
 
-def _new(session: Session, one: Pairing, run: str, now: datetime) -> PairingRow:
+def _new(session: Session, who: Principal, one: Pairing, run: str, now: datetime) -> PairingRow:
     offer, need = session.get(ListingRow, one.offer), session.get(ListingRow, one.need)
     assert offer is not None
     assert need is not None
@@ -85,7 +91,7 @@ def _new(session: Session, one: Pairing, run: str, now: datetime) -> PairingRow:
     )
     session.add(row)
     session.flush()
-    pairings.write_step(session, SYSTEM, row, queries.sides(session, row), Action.PROPOSE, None, Answer(note=run), now)
+    pairings.write_step(session, who, row, queries.sides(session, row), Action.PROPOSE, None, Answer(note=run), now)
     return row
 
 

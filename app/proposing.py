@@ -16,6 +16,7 @@ from app.errors import AppError, NotReady
 from app.listings import Status, listing_of
 from app.proposals import Counts
 from app.queries import listings as queries
+from app.screening import screen_due
 from app.search import Live, Sight
 from app.tables import ListingRow
 
@@ -89,6 +90,7 @@ class Proposer:
             try:
                 if self._live.is_ready:
                     propose_new(self._live)
+                    screen_due(self._live, utc_now())
             except NotReady:
                 continue
             except AppError as error:

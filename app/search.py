@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session
 
@@ -31,6 +32,7 @@ from matching import (
     MatchOptions,
     Models,
     Pairing,
+    PreparedCatalogue,
     Side,
     answers,
     embed,
@@ -38,12 +40,15 @@ from matching import (
     embedding_key,
     embedding_to_bytes,
     hashing_models,
+    load_catalogue,
     load_models,
     load_space,
     match_market,
+    prepare_catalogue,
     read_listing,
     save_space,
     scored_pair,
+    screen,
     veto,
 )
 
@@ -98,7 +103,10 @@ def read_models(settings: Settings) -> Models:
 
 
 class Live:
-    """Search over what the database holds now. Safe to use from many threads; one of them encodes at a time."""
+    """Search over what the database holds now. Safe to use from many threads; one of them encodes at a time.
+
+    Raises InvalidCatalogue where the catalogue of controlled technologies cannot be read.
+    """
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
@@ -106,6 +114,8 @@ class Live:
         self._lock = threading.RLock()
         self._encoding = threading.Lock()  # tokenizers cannot be shared by threads
         self._building: threading.Thread | None = None
+        self.catalogue = load_catalogue(settings.catalogue)
+        self._prepared: PreparedCatalogue | None = None
         self._models: Models | None = None
         self._snapshot: Snapshot | None = None
         self.failure = ""
@@ -149,6 +159,25 @@ class Live:
         models, snapshot = self._current()
         made = self._embeddings([offer, need], models)
         return scored_pair(snapshot.base.market, offer, made[offer.text_hash], need, made[need.text_hash])
+
+    def screen(self, offer: Listing) -> list[dict[str, Any]]:
+        """Entries of the catalogue that a person should look at before this offer goes out, ready to be stored."""
+        models, _ = self._current()
+        embedding = self._embeddings([offer], models)[offer.text_hash]
+        with self._encoding:
+            if self._prepared is None:
+                self._prepared = prepare_catalogue(self.catalogue, models)
+        return [
+            {
+                "code": one.entry.code,
+                "kind": str(one.entry.kind),
+                "title": dict(one.entry.title),
+                "point": dict(one.point.text),
+                "passage": one.passage,
+                "score": one.score,
+            }
+            for one in screen(offer, embedding, self._prepared, models)
+        ]
 
     def match_all(self, top: int) -> tuple[Pairing, ...]:
         """All published offers against all published needs: what is above the threshold. Raises NotReady."""

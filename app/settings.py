@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Unusable
+from matching import ILLUSTRATIVE_CATALOGUE
 
 SECRET_LENGTH = 32
 
@@ -16,8 +17,9 @@ class Settings(BaseSettings):
     """Settings, each also an environment variable with the prefix DUKOU_, such as DUKOU_HOME.
 
     `model` is "bundled", "hashing" (no model, for trials and tests), a folder, or a model's name; `model_prefix` is
-    what that model wants before every text. `secret` signs and keys what must not be forged; the limits are of
-    requests by an address without an account, by a person or key, and of attempts to sign in.
+    what that model wants before every text. `catalogue` is the file that offers are screened against.
+    `secret` signs and keys what must not be forged; the limits are of requests by an address without an account, by a
+    person or key, and of attempts to sign in.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUKOU_", extra="ignore", protected_namespaces=())
@@ -26,6 +28,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     model: str = "bundled"
     model_prefix: str = "passage: "
+    catalogue: Path = ILLUSTRATIVE_CATALOGUE
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     secret: SecretStr = Field(default=SecretStr(""))

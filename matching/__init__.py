@@ -1,9 +1,25 @@
 """Dukou's matching library: offers and needs in any language → explained pairings. Values in, values out."""
 
 from matching.candidates import Dropped
+from matching.catalogue import (
+    ILLUSTRATIVE_CATALOGUE,
+    Catalogue,
+    CatalogueEntry,
+    ControlKind,
+    ControlPoint,
+    load_catalogue,
+    read_catalogue,
+)
 from matching.embedding import Embedding, embed, embedding_from_bytes, embedding_key, embedding_to_bytes
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
-from matching.errors import ArtefactError, DimensionMismatch, InvalidListing, MatchingError, ModelError
+from matching.errors import (
+    ArtefactError,
+    DimensionMismatch,
+    InvalidCatalogue,
+    InvalidListing,
+    MatchingError,
+    ModelError,
+)
 from matching.evidence import Evidence
 from matching.listing import FIELDS, MODES, Listing, Side, read_listing
 from matching.market import Market
@@ -12,6 +28,7 @@ from matching.pairing import Pairing
 from matching.pipeline import Matching, MatchOptions, match, match_embedded, match_market, plain_run, run_of
 from matching.ranking import answers, scored_pair
 from matching.scoring import Fusion
+from matching.screening import Candidate, PreparedCatalogue, prepare_catalogue, screen
 from matching.space import LanguageSpace
 from matching.space import load as load_space
 from matching.space import save as save_space
@@ -20,9 +37,15 @@ from matching.terms import EVERY_DIRECTION, MISSION, Direction, veto
 __all__ = [
     "EVERY_DIRECTION",
     "FIELDS",
+    "ILLUSTRATIVE_CATALOGUE",
     "MISSION",
     "MODES",
     "ArtefactError",
+    "Candidate",
+    "Catalogue",
+    "CatalogueEntry",
+    "ControlKind",
+    "ControlPoint",
     "DimensionMismatch",
     "Direction",
     "Dropped",
@@ -31,6 +54,7 @@ __all__ = [
     "Evidence",
     "Fusion",
     "HashingEncoder",
+    "InvalidCatalogue",
     "InvalidListing",
     "LanguageSpace",
     "Listing",
@@ -41,6 +65,7 @@ __all__ = [
     "ModelError",
     "Models",
     "Pairing",
+    "PreparedCatalogue",
     "SentenceEncoder",
     "Side",
     "answers",
@@ -49,15 +74,19 @@ __all__ = [
     "embedding_key",
     "embedding_to_bytes",
     "hashing_models",
+    "load_catalogue",
     "load_models",
     "load_space",
     "match",
     "match_embedded",
     "match_market",
     "plain_run",
+    "prepare_catalogue",
+    "read_catalogue",
     "read_listing",
     "run_of",
     "save_space",
     "scored_pair",
+    "screen",
     "veto",
 ]

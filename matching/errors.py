@@ -2,6 +2,7 @@
 
     MatchingError
     ├── InvalidListing       a listing that cannot be read; names the field and the fix
+    ├── InvalidCatalogue     a catalogue of controlled technologies that cannot be read; names the entry and the fix
     ├── ModelError           the encoder's weights are missing, damaged or cannot be written
     └── ArtefactError        an index, language space or weights file is foreign, truncated or mismatched
         └── DimensionMismatch    vectors of one size offered to an artefact of another
@@ -20,6 +21,15 @@ class InvalidListing(MatchingError):
     def __init__(self, field: str, fix: str) -> None:
         super().__init__(f"{field}: {fix}")
         self.field = field
+        self.fix = fix
+
+
+class InvalidCatalogue(MatchingError):
+    """A catalogue that cannot be read: `entry` is where it is wrong, the message says how to mend it."""
+
+    def __init__(self, entry: str, fix: str) -> None:
+        super().__init__(f"{entry}: {fix}")
+        self.entry = entry
         self.fix = fix
 
 

@@ -6,7 +6,6 @@ import hmac
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -80,19 +79,6 @@ def audit(request: Request) -> Audit:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class PresentCatalogue:
-    """The catalogue that offers are screened against."""
-
-    digest: str
-
-
-def catalogue(request: Request) -> PresentCatalogue:
-    """The catalogue of this application."""
-    found: PresentCatalogue = request.app.state.catalogue
-    return found
-
-
 def now() -> datetime:
     """The time of the request."""
     return utc_now()
@@ -106,7 +92,6 @@ def address(request: Request) -> str:
 Data = Annotated[Database, Depends(database)]
 Search = Annotated[Live, Depends(live)]
 Log = Annotated[Audit, Depends(audit)]
-Catalogue = Annotated[PresentCatalogue, Depends(catalogue)]
 Now = Annotated[datetime, Depends(now)]
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from app import listings, pairings, proposals
 from app.access import Permission, Principal, Role
-from app.api.asking import Catalogue, Data, Expected, Log, Now, Search, allow
+from app.api.asking import Data, Expected, Log, Now, Search, allow
 from app.errors import Conflict, FieldError, Unusable
 from app.pairings import INTRODUCED, TOLD, Answer, State
 from app.queries import pairings as queries
@@ -70,7 +70,7 @@ def take_up_pairing(body: PairIn, who: Answerer, data: Data, search: Search, at:
             raise Unusable("offer, need: the sides are wrong", [FieldError("offer", "must be an offer, need a need")])
     one = search.pair(listings.listing_of(offer), listings.listing_of(need))
     with data.writing() as session:
-        row = proposals.by_hand(session, one, at)
+        row = proposals.by_hand(session, who, one, at)
         row, sides = pairings.visible(session, who, row.id)
         response.headers["ETag"] = f'"{row.version}"'
         return PairingOut.of(row, sides)
@@ -102,7 +102,7 @@ def take_step(
     who: Answerer,
     data: Data,
     log: Log,
-    catalogue: Catalogue,
+    search: Search,
     at: Now,
     version: Expected,
     response: Response,
@@ -111,7 +111,7 @@ def take_step(
     answer = Answer(body.side, body.reason, body.note, body.consent)
     with data.writing() as session:
         row, sides = pairings.visible(session, who, pairing_id)
-        step = pairings.take(session, who, row, sides, body.action, answer, version, catalogue.digest, at)
+        step = pairings.take(session, who, row, sides, body.action, answer, version, search.catalogue.digest, at)
         log.record(session, who, f"pairing.{body.action}", row.id, at, step=step.number, state=row.state)
     response.headers["ETag"] = f'"{row.version}"'
     return PairingOut.of(row, sides)

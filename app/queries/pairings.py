@@ -163,6 +163,38 @@ def screening(session: Session, listing_id: str, version: int, catalogue: str) -
     return session.exec(chosen.order_by(col(ScreeningRow.number).desc()).limit(1)).first()
 
 
+def offers_to_screen(
+    session: Session, catalogue: str, states: Collection[str], directions: Collection[str]
+) -> list[ListingRow]:
+    """Offers of pairings in these states, in these directions or in none, not yet screened as they are now."""
+    done = select(ScreeningRow.id).where(
+        ScreeningRow.listing_id == ListingRow.id,
+        ScreeningRow.version == ListingRow.version,
+        ScreeningRow.catalogue == catalogue,
+    )
+    leaves = or_(col(PairingRow.direction).in_(sorted(directions)), col(PairingRow.direction).is_(None))
+    wanted = select(PairingRow.offer_id).where(col(PairingRow.state).in_(sorted(states)), leaves)
+    chosen = select(ListingRow).where(col(ListingRow.id).in_(wanted), ~done.exists()).order_by(col(ListingRow.id))
+    return list(session.exec(chosen))
+
+
+def undecided(
+    session: Session, who: Principal, catalogue: str, states: Collection[str], limit: int
+) -> list[ScreeningRow]:
+    """Present screenings without a decision, of offers in pairings in these states that are `who`'s business."""
+    chosen = (
+        select(ScreeningRow)
+        .join(ListingRow, col(ScreeningRow.listing_id) == col(ListingRow.id))
+        .join(OrganisationRow, col(ListingRow.organisation_id) == col(OrganisationRow.id))
+        .where(col(ScreeningRow.version) == col(ListingRow.version), ScreeningRow.catalogue == catalogue)
+        .where(col(ScreeningRow.decision).is_(None))
+        .where(col(ListingRow.id).in_(select(PairingRow.offer_id).where(col(PairingRow.state).in_(sorted(states)))))
+    )
+    if not who.sees_all:
+        chosen = chosen.where(col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
+    return list(session.exec(chosen.order_by(col(ScreeningRow.screened_at), col(ScreeningRow.id)).limit(limit)))
+
+
 def counted(session: Session) -> dict[str, int]:
     """How many pairings stand in each state."""
     rows = session.exec(select(PairingRow.state, func.count()).group_by(PairingRow.state))
