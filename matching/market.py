@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matching.background import Background
 from matching.dense import VectorIndex
-from matching.embedding import Embedding
+from matching.embedding import Embedding, Kept
 from matching.encoder import Vectors
 from matching.fields import agreement, with_stated
 from matching.language import UNKNOWN
@@ -44,13 +44,17 @@ class Stand:
         self.has_title = np.linalg.norm(titles, axis=1) > 0
         self.titles = space.apply(titles, self.languages.tolist()) * self.has_title[:, None]
         self.passages = [one.passages for one in embeddings]
-        self.passage_vectors = [
-            space.apply(one.passage_vectors, [one.language] * len(one.passages)) for one in embeddings
-        ]
+        self._space = space
+        self._passage_vectors = [one.passage_vectors for one in embeddings]
         self.fields = self._fields(models)
 
     def __len__(self) -> int:
         return len(self.listings)
+
+    def passage_vectors(self, position: int) -> Vectors:
+        """Of one listing, in the language space: made when asked for, since few listings are ever shown."""
+        raw = self._passage_vectors[position].astype(np.float32)
+        return self._space.apply(raw, [str(self.languages[position])] * len(raw))
 
     def _fields(self, models: Models) -> Vectors:
         guessed = np.zeros((len(self), len(FIELDS)), np.float32)
@@ -191,5 +195,9 @@ def _index(stand: Stand, space: LanguageSpace) -> VectorIndex:
     return index
 
 
-def _stack(vectors: list[Vectors], models: Models) -> Vectors:
-    return np.stack(vectors) if vectors else np.zeros((0, models.encoder.dimension), np.float32)
+def _stack(vectors: list[Kept], models: Models) -> Vectors:
+    return (
+        np.stack(vectors, dtype=np.float32, casting="safe")
+        if vectors
+        else np.zeros((0, models.encoder.dimension), np.float32)
+    )
