@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.background import Background
-from matching.dense import VectorIndex
+from matching.dense import VectorIndex, best_scores
 from matching.embedding import Embedding, Kept
 from matching.encoder import Vectors
 from matching.fields import agreement, with_stated
@@ -17,7 +17,7 @@ from matching.language import UNKNOWN
 from matching.lexical import LexicalMarket, LexicalTail
 from matching.listing import FIELDS, Listing, Side
 from matching.models import Models
-from matching.neighbours import crowding, nearest_both_ways
+from matching.neighbours import crowding
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
 from matching.terms import Conditions, maturity_gap
@@ -157,10 +157,10 @@ def crowding_of_one(best: Vectors, size: int, query: Vectors, background: Backgr
 
 def _crowding_both_ways(offers: Vectors, needs: Vectors, background: Background) -> dict[Side, Vectors]:
     """Mean similarity of each listing to its nearest of the other side, filled up with background passages."""
-    of_offers, of_needs = nearest_both_ways(offers, needs, NEIGHBOURHOOD)
+    of_offers, of_needs = best_scores(offers, needs, NEIGHBOURHOOD), best_scores(needs, offers, NEIGHBOURHOOD)
     return {
-        Side.OFFER: _filled(of_offers.scores, offers @ background.beside(len(needs)).T),
-        Side.NEED: _filled(of_needs.scores, needs @ background.beside(len(offers)).T),
+        Side.OFFER: _filled(of_offers, offers @ background.beside(len(needs)).T),
+        Side.NEED: _filled(of_needs, needs @ background.beside(len(offers)).T),
     }
 
 
