@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 TAIL_SHARE = 0.05  # of a base, that may have been written since it was built; then it is built anew
 LONG_TAIL = 200  # and no more than so many, since a tail is made anew at each write
 LONGEST_TAIL = 500  # of more, as after an import, searches wait for the next base with what they have
+DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
 CHUNK = 64  # texts encoded in one go; between them searches get their turn
 QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
@@ -277,8 +278,10 @@ class Live:
         known = {key: snapshot.embedding(key) if snapshot is not None else None for key in wanted}
         found = {key: embedding for key, embedding in known.items() if embedding is not None}
         name = embedding_key(models.encoder)
-        with self.database.reading() as session:
-            found |= _decoded(queries.embeddings(session, name, wanted.keys() - found.keys()))
+        unknown = sorted(wanted.keys() - found.keys())
+        for start in range(0, len(unknown), DECODED):
+            with self.database.reading() as session:
+                found |= _decoded(queries.embeddings(session, name, unknown[start : start + DECODED]))
         missing = [key for key in wanted if key not in found]
         for start in range(0, len(missing), CHUNK):
             keys = missing[start : start + CHUNK]

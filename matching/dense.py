@@ -125,6 +125,16 @@ class VectorIndex:
         }
 
 
+def best_scores(queries: Vectors, vectors: Vectors, k: int) -> Vectors:
+    """The k best inner products of each query, best first; shape (len(queries), k or all that there are)."""
+    k = min(k, len(vectors))
+    if k < 1 or not len(queries):
+        return np.zeros((len(queries), k), np.float32)
+    ours, theirs = (np.ascontiguousarray(one, np.float32) for one in (queries, vectors))
+    scores, _ = faiss.knn(ours, theirs, k, metric=faiss.METRIC_INNER_PRODUCT)
+    return np.asarray(scores, np.float32)
+
+
 def load_index(folder: Path, *, encoder: str, space: str) -> VectorIndex:
     """Read what `save` wrote. Raises ArtefactError unless the folder is whole and of this encoder and space."""
     manifest = _read_manifest(folder)

@@ -85,7 +85,7 @@ class SentenceEncoder:
         tokenized = self._model.tokenizer(
             prefixed, truncation=True, max_length=int(self._model.max_seq_length), verbose=False
         )
-        with _progress(len(texts), progress) as advance:
+        with progress_bar(len(texts), progress) as advance:
             for batch in _batches([len(ids) for ids in tokenized["input_ids"]]):
                 vectors[batch] = self._encode_batch({key: [rows[i] for i in batch] for key, rows in tokenized.items()})
                 advance(len(batch))
@@ -175,7 +175,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         start += size
 
 
-class _progress:
+class progress_bar:
     """A progress bar on a terminal for long work, nothing otherwise; a context giving `advance(n)`."""
 
     def __init__(self, total: int, shown: bool) -> None:

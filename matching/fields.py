@@ -19,6 +19,7 @@ from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
 from matching.files import Arrays, pack, read_packed, write_atomically
 from matching.listing import FIELDS
+from matching.neighbours import BLOCK, best
 
 NEAREST = 20
 SHARPNESS = 0.05  # of a cosine, by which an example counts e times less
@@ -67,13 +68,17 @@ class Examples:
 
         `barred`, shape (rows, texts), marks examples that must not count for a row, such as itself in training.
         """
-        scores = vectors @ self.vectors.T
-        if barred is not None:
-            scores[barred] = -1.0
-        nearest = np.argsort(-scores, axis=1, kind="stable")[:, :NEAREST]
-        weights = np.exp(np.take_along_axis(scores, nearest, axis=1) / SHARPNESS)
-        shares = (weights[:, :, None] * self.fields[nearest]).sum(axis=1) / weights.sum(axis=1, keepdims=True)
-        return np.asarray(shares, np.float32)
+        shares = np.zeros((len(vectors), self.fields.shape[1]), np.float32)
+        for start in range(0, len(vectors), BLOCK):
+            block = slice(start, start + BLOCK)
+            scores = vectors[block] @ self.vectors.T
+            if barred is not None:
+                scores[barred[block]] = -1.0
+            nearest = best(scores, NEAREST)
+            weights = np.exp(nearest.scores / SHARPNESS)
+            total = (weights[:, :, None] * self.fields[nearest.positions]).sum(axis=1)
+            shares[block] = total / weights.sum(axis=1, keepdims=True)
+        return shares
 
 
 @dataclass(frozen=True, eq=False)

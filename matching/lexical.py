@@ -34,7 +34,8 @@ class LexicalIndex:
         self._holding = Counter(word for words in documents for word in set(words))
         self._index = bm25s.BM25(k1=K1, b=B, method="lucene")
         if self._holding:
-            self._index.index([[str(word) for word in words] for words in documents], show_progress=False)
+            names = {word: str(word) for word in self._holding}  # one string for a word, however often it comes
+            self._index.index([[names[word] for word in words] for words in documents], show_progress=False)
 
     def scores(self, query: Words) -> Vectors:
         """BM25 of every document for one query, float32, shape (documents,). A repeated query word counts again."""

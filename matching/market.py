@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.background import Background
-from matching.dense import VectorIndex
-from matching.embedding import Embedding
+from matching.dense import VectorIndex, best_scores
+from matching.embedding import Embedding, Kept
 from matching.encoder import Vectors
 from matching.fields import agreement, with_stated
 from matching.language import UNKNOWN
 from matching.lexical import LexicalMarket, LexicalTail
 from matching.listing import FIELDS, Listing, Side
 from matching.models import Models
-from matching.neighbours import crowding, nearest_both_ways
+from matching.neighbours import crowding
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
 from matching.terms import Conditions, maturity_gap
@@ -44,13 +44,17 @@ class Stand:
         self.has_title = np.linalg.norm(titles, axis=1) > 0
         self.titles = space.apply(titles, self.languages.tolist()) * self.has_title[:, None]
         self.passages = [one.passages for one in embeddings]
-        self.passage_vectors = [
-            space.apply(one.passage_vectors, [one.language] * len(one.passages)) for one in embeddings
-        ]
+        self._space = space
+        self._passage_vectors = [one.passage_vectors for one in embeddings]
         self.fields = self._fields(models)
 
     def __len__(self) -> int:
         return len(self.listings)
+
+    def passage_vectors(self, position: int) -> Vectors:
+        """Of one listing, in the language space: made when asked for, since few listings are ever shown."""
+        raw = self._passage_vectors[position].astype(np.float32)
+        return self._space.apply(raw, [str(self.languages[position])] * len(raw))
 
     def _fields(self, models: Models) -> Vectors:
         guessed = np.zeros((len(self), len(FIELDS)), np.float32)
@@ -153,10 +157,10 @@ def crowding_of_one(best: Vectors, size: int, query: Vectors, background: Backgr
 
 def _crowding_both_ways(offers: Vectors, needs: Vectors, background: Background) -> dict[Side, Vectors]:
     """Mean similarity of each listing to its nearest of the other side, filled up with background passages."""
-    of_offers, of_needs = nearest_both_ways(offers, needs, NEIGHBOURHOOD)
+    of_offers, of_needs = best_scores(offers, needs, NEIGHBOURHOOD), best_scores(needs, offers, NEIGHBOURHOOD)
     return {
-        Side.OFFER: _filled(of_offers.scores, offers @ background.beside(len(needs)).T),
-        Side.NEED: _filled(of_needs.scores, needs @ background.beside(len(offers)).T),
+        Side.OFFER: _filled(of_offers, offers @ background.beside(len(needs)).T),
+        Side.NEED: _filled(of_needs, needs @ background.beside(len(offers)).T),
     }
 
 
@@ -191,5 +195,9 @@ def _index(stand: Stand, space: LanguageSpace) -> VectorIndex:
     return index
 
 
-def _stack(vectors: list[Vectors], models: Models) -> Vectors:
-    return np.stack(vectors) if vectors else np.zeros((0, models.encoder.dimension), np.float32)
+def _stack(vectors: list[Kept], models: Models) -> Vectors:
+    return (
+        np.stack(vectors, dtype=np.float32, casting="safe")
+        if vectors
+        else np.zeros((0, models.encoder.dimension), np.float32)
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matching import background as background_module
+from matching.accelerated import AcceleratedEncoder, can_accelerate
 from matching.background import Background
 from matching.bundled import NAME, ensure_model
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
@@ -34,9 +35,13 @@ class Models:
 
 
 def load_encoder(cache: Path, model: str = BUNDLED, prefix: str = "passage: ") -> Encoder:
-    """The bundled model, built under `cache` on first use, or any sentence-transformers model by name or path."""
+    """The bundled model, built under `cache` on first use, or any sentence-transformers model by name or path.
+
+    The bundled one runs through OpenVINO where that is installed and knows the processor.
+    """
     if model == BUNDLED:
-        return SentenceEncoder(ensure_model(cache), name=NAME, prefix=prefix)
+        encoder = AcceleratedEncoder if can_accelerate() else SentenceEncoder
+        return encoder(ensure_model(cache), name=NAME, prefix=prefix)
     return SentenceEncoder(model, prefix=prefix)
 
 

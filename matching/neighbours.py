@@ -46,6 +46,11 @@ def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | 
     return stacked, columns
 
 
+def best(scores: Vectors, k: int) -> Nearest:
+    """Best k columns of each row, by score, then by position."""
+    return _top(scores, np.arange(scores.shape[1])[None, :], k)
+
+
 def _merged(earlier: Nearest, later: Nearest, k: int) -> Nearest:
     """The best k of both; positions of `later` are all higher."""
     scores = np.concatenate([earlier.scores, later.scores], axis=1)
@@ -75,7 +80,8 @@ def _chosen(scores: Vectors, k: int) -> NDArray[np.int64]:
     chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     worst = np.take_along_axis(scores, chosen, axis=1).min(axis=1, keepdims=True)
     for row in np.flatnonzero((scores >= worst).sum(axis=1) > k):
-        chosen[row] = np.argsort(-scores[row], kind="stable")[:k]
+        above, tied = np.flatnonzero(scores[row] > worst[row]), np.flatnonzero(scores[row] == worst[row])
+        chosen[row] = np.concatenate([above, tied])[:k]
     return chosen
 
 

@@ -47,7 +47,7 @@ def explained(
     fusion: Fusion, offers: Stand, o: int, needs: Stand, n: int, features: NDArray[np.float64], ranks: Ranks
 ) -> Pairing:
     """The pairing of offer `o` and need `n` from their features; `ranks` for the need and for the offer."""
-    similarities = offers.passage_vectors[o] @ needs.passage_vectors[n].T
+    similarities = offers.passage_vectors(o) @ needs.passage_vectors(n).T
     return Pairing(
         offer=offers.listings[o].id,
         need=needs.listings[n].id,

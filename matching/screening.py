@@ -111,7 +111,7 @@ def point_scores(embedding: Embedding, prepared: PreparedCatalogue, models: Mode
         raise ArtefactError(
             f"the catalogue was prepared for {prepared.encoder}, not for {models.encoder.name}; prepare it again"
         )
-    passages = _language_free(embedding.passage_vectors, embedding.language, models)
+    passages = _language_free(embedding.passage_vectors.astype(np.float32), embedding.language, models)
     around = _around(passages, models.background)
     return csls(passages @ prepared.vectors.T, around[:, None], prepared.around[None, :])
 

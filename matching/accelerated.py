@@ -1,0 +1,125 @@
+"""The bundled model through OpenVINO: the same vectors as `SentenceEncoder`'s but for rounding, several times faster.
+
+Vectors of the two are near enough to stand beside one another (docs/speed.md), so both have one name. Texts of like
+length go together and are filled up to a multiple of 16 tokens: OpenVINO prepares itself anew for each shape it meets,
+which takes longer than to encode a short text.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from matching.encoder import Vectors, progress_bar
+from matching.errors import ModelError
+from matching.network import compile_network, write_network
+from matching.prepared import MANIFEST, ensure_folder, sha256
+
+LAYOUT = 1  # raise it when the network is written in another way, so that old folders are left aside
+STEP = 16  # tokens that a text's length is filled up to a multiple of
+SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
+BATCH_TOKENS = 2048
+
+
+class AcceleratedEncoder:
+    """The model in `source`, a folder that `ensure_model` made, on the CPU; its network is kept beside that folder.
+
+    Not to be used by two threads at once. Raises ModelError when the network cannot be built or read.
+    """
+
+    def __init__(self, source: Path, *, name: str, prefix: str = "passage: ") -> None:
+        self._tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._marks = [self._tokenizer.token_to_id(mark) or 0 for mark in ("<s>", "</s>", "<pad>")]
+        self._prefix = prefix
+        self.name = f"{name}|{prefix.strip()}"
+        try:
+            network = compile_network(ensure_network(source))
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot read the network beside {source}: {error}") from error
+        self._request = network.create_infer_request()
+        self.dimension = int(network.output(0).partial_shape[1].get_length())
+        self._positions = int(json.loads((source / "config.json").read_text("utf-8"))["max_position_embeddings"])
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that the model reads, its prefix and marks taken off."""
+        return self._positions - 2 - len(self.tokenize([self._prefix])[0])
+
+    @property
+    def query_prefix(self) -> str:
+        """What the makers of E5 models put before a query; with another prefix than theirs, that one."""
+        return "query: " if self._prefix == "passage: " else self._prefix
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """The model's subword ids of each text, without prefix and marks, uncut."""
+        return [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode(self, texts: Sequence[str], *, prefix: str | None = None, progress: bool = False) -> Vectors:
+        """Unit vectors of `texts`, float32, shape (len(texts), dimension), in the order given.
+
+        `prefix` stands before every text instead of the encoder's own.
+        """
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        ids = self.tokenize([(self._prefix if prefix is None else prefix) + text for text in texts])
+        ids = [one[: self._positions - 2] for one in ids]
+        with progress_bar(len(texts), progress) as advance:
+            for batch in batches([len(one) + 2 for one in ids]):
+                vectors[batch] = self._encode_batch([ids[i] for i in batch])
+                advance(len(batch))
+        return vectors
+
+    def _encode_batch(self, rows: Sequence[Sequence[int]]) -> Vectors:
+        start, end, padding = self._marks
+        shape = len(rows), filled(max(map(len, rows)) + 2)
+        ids, mask = np.full(shape, padding, np.int32), np.zeros(shape, np.float32)
+        for i, row in enumerate(rows):
+            ids[i, : len(row) + 2] = (start, *row, end)
+            mask[i, : len(row) + 2] = 1.0
+        self._request.infer([ids, mask], share_inputs=True)
+        return np.array(self._request.get_output_tensor().data, np.float32)
+
+
+def can_accelerate() -> bool:
+    """Whether OpenVINO is installed, knows this processor well, and no graphics card does better."""
+    if importlib.util.find_spec("openvino") is None or platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    return not Path("/dev/nvidiactl").exists() or not _has_cuda()
+
+
+def ensure_network(source: Path) -> Path:
+    """The folder beside `source` with its network, built if absent, rebuilt if damaged; its name tells the source."""
+    folder = source.with_name(f"{source.name}-int8-{sha256(source / MANIFEST)[:8]}-v{LAYOUT}")
+    return ensure_folder(folder, lambda aside: write_network(source, aside), "0.3 GB")
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions, longest first, in batches within the token budget whose texts are of about one length."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    batch: list[int] = []
+    for i in order:
+        longest = filled(lengths[batch[0]]) if batch else 0
+        if batch and ((len(batch) + 1) * longest > BATCH_TOKENS or filled(lengths[i]) < SHORTEST * longest):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def filled(length: int) -> int:
+    """The next multiple of `STEP`."""
+    return -(-length // STEP) * STEP
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
