@@ -10,36 +10,34 @@ and the ratio of each run to the plain one beside it.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import platform
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from corpora import DATA, ROOT, as_listing, benchmark, embed_cached, read_jsonl
+from corpora import DATA, ROOT, as_listing, benchmark, read_jsonl
+from markets import fill, owners_of
 
+from app import accounts
+from app.access import OPERATOR
+from app.clock import utc_now
 from app.db import Database
 from app.listings import post_listing
-from app.queries import keep_embeddings
-from app.search import Live
+from app.search import Live, Sight
 from app.settings import Settings
 from matching import (
     Embedding,
     Encoder,
     Listing,
     MatchOptions,
-    Models,
     SentenceEncoder,
     Side,
     answers,
     embed,
-    embedding_key,
-    embedding_to_bytes,
     evaluation,
     load_models,
     match_embedded,
@@ -194,8 +192,9 @@ def time_search(cache: Path, size: int) -> str:
         live.load()
         loading = time.perf_counter() - start
         queries = [one.description[:400] for one in texts if one.side is Side.NEED][:QUERIES]
-        live.search(queries[0], Side.OFFER, 10)
-        searching = [elapsed(lambda text=text: live.search(text, Side.OFFER, 10)) for text in queries]
+        everything = Sight(OPERATOR)
+        live.search(queries[0], Side.OFFER, 10, sight=everything)
+        searching = [elapsed(lambda text=text: live.search(text, Side.OFFER, 10, sight=everything)) for text in queries]
         posting = [
             elapsed(lambda i=i, text=text: post_and_find(live, i, text)) for i, text in enumerate(queries[:POSTS])
         ]
@@ -231,39 +230,16 @@ def stages(live: Live, texts: list[Listing], size: int) -> list[str]:
     return rows
 
 
-def fill(database: Database, models: Models, texts: list[Listing], size: int) -> None:
-    """Store `size` listings: our texts again and again, each with a number of its own and vectors a little apart."""
-    rng, embeddings = np.random.default_rng(0), embed_cached(texts, models.encoder)
-    key, now = embedding_key(models.encoder), datetime(2026, 1, 1)
-    for start in range(0, size, BLOCK):
-        with database.session() as session:
-            bodies = {}
-            for i in range(start, min(start + BLOCK, size)):
-                source, made = texts[i % len(texts)], embeddings[i % len(texts)]
-                record = {"id": f"s{i}", "side": str(source.side), "title": f"{source.title} {i}"}
-                record |= {"description": source.description, "country": "CN" if source.side is Side.OFFER else "KZ"}
-                stored, _ = post_listing(session, record, now)
-                vector = unit(made.vector + rng.normal(0, NOISE, made.vector.shape).astype(np.float32)).astype(
-                    np.float16
-                )
-                bodies[stored.text_hash] = embedding_to_bytes(dataclasses.replace(made, vector=vector))
-            keep_embeddings(session, key, bodies)
-
-
 def post_and_find(live: Live, number: int, text: str) -> None:
     """Post an offer and search until it is found; it is at once or never."""
-    record = {
-        "id": f"new-{number}",
-        "side": "offer",
-        "title": f"Novelty {number}",
-        "description": text,
-        "country": "CN",
-    }
-    with live.database.session() as session:
-        post_listing(session, record, datetime(2026, 1, 2))
-    found = live.search(text, Side.OFFER, 10)
-    if record["id"] not in [one.listing.id for one in found.items]:
-        raise RuntimeError(f"{record['id']} was posted and is not found")
+    record = {"reference": f"new-{number}", "side": "offer", "title": f"Novelty {number}", "country": "CN"}
+    owner_id = owners_of(live.database)[Side.OFFER]
+    with live.database.writing() as session:
+        owner = accounts.organisation(session, OPERATOR, owner_id)
+        posted = post_listing(session, OPERATOR, owner, record | {"description": text}, utc_now()).row
+    found = live.search(text, Side.OFFER, 10, sight=Sight(OPERATOR))
+    if posted.id not in [one.listing.id for one in found.items]:
+        raise RuntimeError(f"{posted.reference} was posted and is not found")
 
 
 def elapsed(work: Callable[[], object]) -> float:
