@@ -1,7 +1,8 @@
 """The API: one router for each subject."""
 
-from app.api import accounts, changes, health, listings, pairings
+from app.api import accounts, changes, health, imports, listings, pairings
 
-routers = (accounts.router, listings.router, pairings.router, changes.router, health.router)
+# imports before listings: /listings/export is no listing's id
+routers = (accounts.router, imports.router, listings.router, pairings.router, changes.router, health.router)
 
 __all__ = ["routers"]
