@@ -1,8 +1,16 @@
 """The API: one router for each subject."""
 
-from app.api import accounts, changes, health, imports, listings, pairings
+from app.api import accounts, changes, health, imports, listings, pairings, profiles
 
 # imports before listings: /listings/export is no listing's id
-routers = (accounts.router, imports.router, listings.router, pairings.router, changes.router, health.router)
+routers = (
+    accounts.router,
+    imports.router,
+    listings.router,
+    profiles.router,
+    pairings.router,
+    changes.router,
+    health.router,
+)
 
 __all__ = ["routers"]
