@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 BLOCK = 200  # rows in one transaction
 AT_ONCE = 5  # imports taken on; one of them is worked at
 TOLD = 200  # problems, and warnings, that a report holds; the others are counted
-TURN = 0.05  # seconds between two blocks, in which others get their turn to write
+TURN = 0.25  # seconds between two blocks, in which others write: one that waits for SQLite looks every 0.1 s
 LARGEST_WHOLE = 2_000  # rows written in one transaction: some seconds, during which nobody else writes
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from pathlib import PurePath
 
 from app.cells import Cell, read_cells
@@ -76,8 +76,9 @@ def read_rows(body: bytes, form: Format) -> Rows:
         return _checked(Rows(list(islice(_json_rows(body), ROWS + 1))))
     if form is Format.CSV:
         text, notes = _decoded(body)
-        table = _table(text)
-        found = _from_table(Sheet(_chained(table, iter(()))), find_headings(table))
+        rows = _cut(text, _separator(text), strict=True)
+        top = list(islice(rows, TOP))
+        found = _from_table(Sheet(chain(top, rows)), find_headings(top))
         return _checked(Rows(found.rows, [*notes, *found.notes]))
     return _checked(_from_workbook(body))
 
@@ -89,7 +90,7 @@ def _checked(found: Rows) -> Rows:
 
 
 def _json_rows(body: bytes) -> Iterator[Row]:
-    for number, line in enumerate(body.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+    for number, line in enumerate(io.BytesIO(body.removeprefix(codecs.BOM_UTF8)), 1):
         if not line.strip():
             continue
         try:
@@ -126,31 +127,24 @@ def _decoded(body: bytes) -> tuple[str, list[LineProblem]]:
     return text, [LineProblem(1, "encoding", fix)]
 
 
-def _table(text: str) -> list[list[Cell]]:
-    """Cut at the separator that makes the most of its headings known ones."""
+def _separator(text: str) -> str:
+    """The one that makes the most of a CSV's headings known ones."""
     tops = {mark: list(islice(_cut(text, mark), TOP)) for mark in ",;\t"}
-    best = max(tops, key=lambda mark: max((len(_known(row)) for row in tops[mark]), default=0))
-    try:
-        return list(islice(_strictly_cut(text, best), ROWS + TOP + 2))
-    except csv.Error as error:
-        raise Unusable(f"the CSV file cannot be cut into cells: {error}; look for a quotation mark too many") from error
+    return max(tops, key=lambda mark: max((len(_known(row)) for row in tops[mark]), default=0))
 
 
-def _cut(text: str, mark: str) -> Iterator[list[str]]:
-    """As far as it can be cut."""
-    try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-    except csv.Error:
-        return
-
-
-def _strictly_cut(text: str, mark: str) -> Iterator[list[Cell]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+def _cut(text: str, mark: str, *, strict: bool = False) -> Iterator[tuple[Cell, ...]]:
+    """The rows of a CSV; those up to the first that cannot be cut, or `strict`: Unusable is raised there."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=strict)
     try:
         for row in reader:
-            yield list(row)
+            yield tuple(row)
     except csv.Error as error:
-        raise csv.Error(f"{error} in line {reader.line_num}") from error
+        if strict:
+            fix = "look for a quotation mark too many"
+            raise Unusable(
+                f"the CSV file cannot be cut into cells: {error} in line {reader.line_num}; {fix}"
+            ) from error
 
 
 def _from_workbook(body: bytes) -> Rows:
@@ -161,13 +155,8 @@ def _from_workbook(body: bytes) -> Rows:
             place = find_headings(top)
         except Unusable:
             continue
-        return _from_table(Sheet(_chained(top, sheet.rows), sheet.merged), place)
+        return _from_table(Sheet(chain(top, sheet.rows), sheet.merged), place)
     raise Unusable(_no_headings())
-
-
-def _chained(top: Sequence[Sequence[Cell]], rest: Iterator[tuple[Cell, ...]]) -> Iterator[tuple[Cell, ...]]:
-    yield from (tuple(row) for row in top)
-    yield from rest
 
 
 def find_headings(top: Sequence[Sequence[Cell]]) -> int:

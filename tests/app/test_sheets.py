@@ -361,6 +361,17 @@ def test_a_file_s_form_is_that_of_its_name(name: str, form: Format) -> None:
     assert format_of(str(Path("b.c") / name)) is form
 
 
+def test_blank_rows_hide_nothing_that_comes_after_them() -> None:
+    assert read_csv("side,title\n" + "\n" * (ROWS + 100) + "offer,pump\n").lines == [ROWS + 102]
+
+
+def test_all_keys_and_codes_are_written_down() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text("utf-8")
+    assert [key for key in KEYS if f"| `{key}` |" not in text] == []
+    codes = [code for column in COLUMNS for code in column.codes]
+    assert [code for code in codes if f"`{code}`" not in text] == []
+
+
 def test_json_lines_keep_their_apostrophes() -> None:
     line = json.dumps({"reference": "a", "side": "offer", "title": "'=1"})
     assert read_listings(line.encode(), Format.JSONL).records[0]["title"] == "'=1"
