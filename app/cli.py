@@ -119,7 +119,7 @@ def search(text: str, side: SideOption = Side.OFFER, limit: Annotated[int, typer
 
 @main.command("import")
 def import_file(file: Path) -> None:
-    """Bring a JSONL file into the database. Exit status: 0 all good, 1 some lines bad, 2 nothing usable."""
+    """Bring a JSONL, CSV or XLSX file in. Exit status: 0 all good, 1 some lines bad, 2 nothing usable."""
     with reported(), _live() as live:
         done = bring_in(live.database, file)
         _report(file, [*done.problems, *done.warnings])

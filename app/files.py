@@ -1,36 +1,28 @@
-"""Listing files: JSON Lines, UTF-8, one listing a line. Bad lines are reported, good ones go on."""
+"""Listing files, of any form that `app.sheets` reads. Bad lines are reported, good ones go on."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import Unusable
 from app.record import Record, read_record, unknown_keys
+from app.sheets import Format, LineProblem, Row, format_of, read_rows
 from matching import InvalidListing, Listing
 
-
-@dataclass(frozen=True, slots=True)
-class LineProblem:
-    """What is wrong in line `line` (from 1), in which field, and how to mend it."""
-
-    line: int
-    field: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.line}: {self.field}: {self.fix}"
+__all__ = ["LineProblem", "ListingFile", "read_bytes", "read_listing_file", "read_listings"]
 
 
 @dataclass(slots=True)
 class ListingFile:
-    """What a file holds: listings with the records they came from, lines that cannot be read, and warnings."""
+    """What a file holds: listings with the records and lines they came from, lines that cannot be read, warnings."""
 
     listings: list[Listing] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
     problems: list[LineProblem] = field(default_factory=list)
     warnings: list[LineProblem] = field(default_factory=list)
+    rows: int = 0  # that hold anything, the bad ones included
 
 
 def read_listing_file(path: Path, side: str | None = None) -> ListingFile:
@@ -38,24 +30,34 @@ def read_listing_file(path: Path, side: str | None = None) -> ListingFile:
 
     Of two lines with one id the later is the bad one; empty lines are passed over.
     """
-    found = ListingFile()
+    return read_listings(read_bytes(path), format_of(path.name), side=side)
+
+
+def read_listings(body: bytes, form: Format, *, side: str | None = None, named: bool = True) -> ListingFile:
+    """The listings of a file's content. Not `named`: a listing without a reference is read too, with a warning.
+
+    Raises Unusable where the file as a whole cannot be read.
+    """
+    sheet = read_rows(body, form)
+    found = ListingFile(warnings=list(sheet.notes), rows=len(sheet.rows))
     first_line: dict[str, int] = {}
-    for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
+    for row in sheet.rows:
+        if row.problems:
+            found.problems += row.problems
             continue
         try:
-            given = _record(line, side)
-            record = {key: value for key, value in given.items() if key not in unknown_keys(given)}
-            listing = read_record(_named(record))
-            if listing.id in first_line:
-                raise InvalidListing("id", f"{listing.id!r} already stands in line {first_line[listing.id]}")
+            record = _record(row.record, side, named=named)
+            listing = read_record(record)
+            _only_once(record, listing, first_line)
         except InvalidListing as error:
-            found.problems.append(LineProblem(number, error.field, error.fix))
+            found.problems.append(_problem(row, error))
             continue
-        first_line[listing.id] = number
+        if _reference(record) is not None:
+            first_line[listing.id] = row.line
         found.listings.append(listing)
         found.records.append(record)
-        found.warnings += [LineProblem(number, key, "no field of a listing, ignored") for key in unknown_keys(given)]
+        found.lines.append(row.line)
+        found.warnings += _warnings(row, record)
     return found
 
 
@@ -67,20 +69,33 @@ def read_bytes(path: Path) -> bytes:
         raise Unusable(f"cannot read {path}: {error.strerror}") from error
 
 
-def _named(record: Record) -> Record:
-    """In a file every listing has an id, which is its owner's reference."""
-    if record.get("id", record.get("reference")) is None:
+def _record(given: Record, side: str | None, *, named: bool) -> Record:
+    """Without what no listing has. In a file read by the operator every listing has an id, its owner's reference."""
+    record = {key: value for key, value in given.items() if key not in unknown_keys(given)}
+    if named and _reference(record) is None:
         raise InvalidListing("id", "every listing needs an id, a non-empty string")
-    return record
-
-
-def _record(line: bytes, side: str | None) -> Record:
-    try:
-        record = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidListing("line", f"is not UTF-8 at byte {error.start + 1}; save the file as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidListing("line", f"is not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise InvalidListing("line", "must be a JSON object in braces")
     return record if side is None or "side" in record else {**record, "side": side}
+
+
+def _reference(record: Record) -> object:
+    return record.get("id") if record.get("reference") is None else record["reference"]
+
+
+def _only_once(record: Record, listing: Listing, first_line: dict[str, int]) -> None:
+    if _reference(record) is not None and listing.id in first_line:
+        raise InvalidListing("id", f"{listing.id!r} already stands in line {first_line[listing.id]}")
+
+
+def _problem(row: Row, error: InvalidListing) -> LineProblem:
+    """With the column that the sheet has for the field: of `budget.currency` that of `budget_currency`."""
+    key = "reference" if error.field == "id" else error.field.split("[")[0]
+    column = row.columns.get(key.replace(".", "_")) or row.columns.get(key.split(".")[0])
+    return LineProblem(row.line, error.field, error.fix, column)
+
+
+def _warnings(row: Row, record: Record) -> list[LineProblem]:
+    unknown = [LineProblem(row.line, key, "no field of a listing, ignored") for key in unknown_keys(row.record)]
+    if _reference(record) is None:
+        fix = "is missing: sent again, this row would make another listing; give it a reference"
+        return [*unknown, LineProblem(row.line, "reference", fix, row.columns.get("reference"))]
+    return unknown

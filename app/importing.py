@@ -34,7 +34,7 @@ class Imported:
 
 
 def import_file(database: Database, path: Path, node: str = NODE, clock: Clock = utc_now) -> Imported:
-    """Bring in a JSONL file in one transaction, published at once; bad lines are left out and reported.
+    """Bring in a JSONL, CSV or XLSX file in one transaction, published at once; bad lines are left out and reported.
 
     A listing belongs to the organisation that it names, which is made in `node` where it is not there. Raises Unusable.
     """

@@ -48,17 +48,24 @@ def post_listing(session: Session, who: Principal, owner: OrganisationRow, recor
     Of an organisation that is not trusted it waits for a manager, unless one posts it.
     """
     check_holds(who, owner.id, owner.node_id, f"organisation {owner.id!r:.220}")
-    completed = _completed(record, owner)
-    listing = read_record(completed)
-    record = stored(completed, listing)
-    reference = record.get("reference")
-    row = queries.by_reference(session, owner.id, reference) if reference is not None else None
+    record, listing, row = _compared(session, owner, record)
     if row is None:
         return Posted(_create(session, who, owner, record, listing, now), created=True, changed=True)
-    if row.record == record and row.status not in (Status.WITHDRAWN, Status.EXPIRED):
+    if _stands(row, record):
         return Posted(row, created=False, changed=False)
     _rewrite(session, who, owner, row, record, listing, now)
     return Posted(row, created=False, changed=True)
+
+
+def foreseen(session: Session, owner: OrganisationRow, record: Record) -> str:
+    """What posting a record would come to: new, changed or unchanged. Raises what post_listing would."""
+    record, listing, row = _compared(session, owner, record)
+    if row is None:
+        return "new"
+    if _stands(row, record):
+        return "unchanged"
+    _check_side(row, listing)
+    return "changed"
 
 
 def revise(session: Session, who: Principal, row: ListingRow, record: Record, revision: int, now: datetime) -> Posted:
@@ -209,12 +216,29 @@ def _rewrite(
     listing: Listing,
     now: datetime,
 ) -> None:
-    if listing.side != row.side:
-        fix = f"the listing is and stays {row.side!r}; post another one under another reference"
-        raise Unusable(f"side: {fix}", [FieldError("side", fix)])
+    _check_side(row, listing)
     row.version += 1
     _take_over(session, who, row, record, listing, now)
     _submit(session, who, owner, row, now)
+
+
+def _compared(session: Session, owner: OrganisationRow, record: Record) -> tuple[Record, Listing, ListingRow | None]:
+    """A record checked and as it is kept, and the owner's listing of that reference."""
+    completed = _completed(record, owner)
+    listing = read_record(completed)
+    record = stored(completed, listing)
+    reference = record.get("reference")
+    return record, listing, queries.by_reference(session, owner.id, reference) if reference is not None else None
+
+
+def _stands(row: ListingRow, record: Record) -> bool:
+    return row.record == record and row.status not in (Status.WITHDRAWN, Status.EXPIRED)
+
+
+def _check_side(row: ListingRow, listing: Listing) -> None:
+    if listing.side != row.side:
+        fix = f"the listing is and stays {row.side!r}; post another one under another reference"
+        raise Unusable(f"side: {fix}", [FieldError("side", fix)])
 
 
 def _take_over(

@@ -19,6 +19,7 @@ from app.api.asking import Limits
 from app.audit import Audit
 from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
+from app.imports import Importer
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
@@ -27,6 +28,7 @@ from matching import InvalidListing
 log = logging.getLogger(__name__)
 
 LIMIT = 1_000_000  # bytes of a request's body
+LARGER = {("POST", "/api/v1/imports"): 20_000_000}  # of routes that take files
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -41,7 +43,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.loading = app.state.live.start()
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()
+        app.state.importer = Importer(database)
+        await run_in_threadpool(app.state.importer.start)
         yield
+        await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
         database.close()
 
@@ -77,15 +82,15 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = bytearray()
+        body, limit = bytearray(), LARGER.get((scope["method"], scope["path"]), LIMIT)
         message: Message = {"more_body": True}
         while message.get("more_body", False):
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
             body += message.get("body", b"")
-            if len(body) > LIMIT:
-                await _too_large(scope, receive, send)
+            if len(body) > limit:
+                await _too_large(limit, scope, receive, send)
                 return
         pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -95,8 +100,8 @@ class BodyLimit:
         await self.app(scope, replay, send)
 
 
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    response = problem(TooLarge.status, TooLarge.title, f"a body holds at most {LIMIT:,} bytes")
+async def _too_large(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(TooLarge.status, TooLarge.title, f"a body holds at most {limit:,} bytes")
     await response(scope, receive, send)
 
 

@@ -1,7 +1,17 @@
 """The API: one router for each subject."""
 
-from app.api import accounts, changes, health, listings, pairings, screenings
+from app.api import accounts, changes, health, imports, listings, pairings, profiles, screenings
 
-routers = (accounts.router, listings.router, pairings.router, screenings.router, changes.router, health.router)
+# imports before listings: /listings/export is no listing's id
+routers = (
+    accounts.router,
+    imports.router,
+    listings.router,
+    profiles.router,
+    pairings.router,
+    screenings.router,
+    changes.router,
+    health.router,
+)
 
 __all__ = ["routers"]
