@@ -14,6 +14,7 @@ from sqlmodel import Session
 from app.access import Principal, Role
 from app.db import Database
 from app.errors import AppError, NotReady, StorageFull, Unusable
+from app.likeness import Closely, read_closely
 from app.listings import listing_of
 from app.queries import listings as queries
 from app.settings import Settings
@@ -140,6 +141,15 @@ class Live:
         models, snapshot = self._current()
         embedding = self._embeddings([listing], models)[listing.text_hash]
         return _ranked(models, snapshot, listing, embedding, limit, sight)
+
+    def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
+        """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
+        models, snapshot = self._current()
+        embedding = snapshot.embedding(listing.text_hash)
+        if embedding is None:
+            with self._encoding:
+                embedding = embed([listing], models.encoder)[0]
+        return read_closely(models, snapshot, listing, embedding, sight.shows, limit)
 
     def pair(self, offer: Listing, need: Listing) -> Pairing:
         """One offer and one need, scored. Raises Unusable where their terms forbid it, NotReady."""
