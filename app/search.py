@@ -14,6 +14,7 @@ from sqlmodel import Session
 from app.access import Principal, Role
 from app.db import Database
 from app.errors import AppError, NotReady, StorageFull, Unusable
+from app.fusions import with_learned
 from app.likeness import Closely, read_closely
 from app.listings import listing_of
 from app.queries import listings as queries
@@ -92,10 +93,10 @@ class Results:
 
 
 def read_models(settings: Settings) -> Models:
-    """The models that the settings name. Raises ModelError and ArtefactError."""
+    """The models that the settings name, with what was learned here. Raises ModelError and ArtefactError."""
     if settings.model == "hashing":
-        return hashing_models()
-    return load_models(settings.cache, settings.model, settings.model_prefix)
+        return with_learned(hashing_models(), settings.home)
+    return with_learned(load_models(settings.cache, settings.model, settings.model_prefix), settings.home)
 
 
 class Live:
@@ -110,6 +111,11 @@ class Live:
         self._models: Models | None = None
         self._snapshot: Snapshot | None = None
         self.failure = ""
+
+    @property
+    def home(self) -> Path:
+        """Where what is learned here is kept."""
+        return self._settings.home
 
     def start(self) -> threading.Thread:
         """Load in the background; until that is done `search` and `matches` raise NotReady."""
@@ -166,6 +172,12 @@ class Live:
         with self._lock:
             base = self._build(models)
         return match_market(base.market, MatchOptions(top)).pairings
+
+    def market(self) -> tuple[Models, Market]:
+        """The models, and all published listings as they are now in one market. Raises NotReady."""
+        models, _ = self._current()
+        with self._lock:
+            return models, self._build(models).market
 
     def refit(self) -> LanguageSpace | None:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""
