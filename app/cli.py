@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import accounts
+from app import accounts, fusions
 from app.access import OPERATOR, Role
 from app.audit import Audit
 from app.clock import utc_now
@@ -25,6 +25,8 @@ from app.errors import AppError, StorageFull, Unusable
 from app.evaluate import Measures, evaluate_files
 from app.files import LineProblem, ListingFile, read_listing_file
 from app.importing import import_file as bring_in
+from app.learning import learn as learn_from_decisions
+from app.lesson_table import lesson_table
 from app.proposing import propose_all
 from app.search import Found, Live, Sight, read_models
 from app.settings import Settings
@@ -188,6 +190,32 @@ def refit() -> None:
 
 
 @main.command()
+def learn(
+    accept: Annotated[bool, typer.Option("--accept", help="use it from the next start on, if it is better")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="go back to the shipped scorer")] = False,
+) -> None:
+    """Learn the scorer's weights from people's decisions. Exit status: 0 better, 1 not better, 2 not possible."""
+    with reported(), _live() as live:
+        audit = Audit(Settings().secret_bytes)
+        if forget:
+            was_there = fusions.forget(live.home)
+            if was_there:
+                _noted(live.database, audit, "scorer.forget", "shipped")
+            err.print("the shipped scorer is used" if was_there else "nothing learned was in use")
+            return
+        live.load()
+        lesson = learn_from_decisions(live, utc_now())
+        Console().print(lesson_table(lesson))
+        if accept and lesson.is_better:
+            name = fusions.keep(lesson.fusion, live.home)
+            _noted(live.database, audit, "scorer.learn", name)
+            err.print(f"{name} is used from the next start on")
+    if not lesson.is_better:
+        err.print("not better on the decisions held back: it is not used")
+        raise typer.Exit(1)
+
+
+@main.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="instead of DUKOU_HOST")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="instead of DUKOU_PORT")] = None,
@@ -201,6 +229,11 @@ def serve(
         settings = Settings()
         Database(settings.url).close()
     uvicorn.run(create_app(settings), host=host or settings.host, port=port or settings.port)
+
+
+def _noted(database: Database, audit: Audit, action: str, subject: str) -> None:
+    with database.writing() as session:
+        audit.record(session, OPERATOR, action, subject, utc_now())
 
 
 @contextmanager

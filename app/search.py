@@ -15,6 +15,8 @@ from sqlmodel import Session
 from app.access import Principal, Role
 from app.db import Database
 from app.errors import AppError, NotReady, StorageFull, Unusable
+from app.fusions import with_learned
+from app.likeness import Closely, read_closely
 from app.listings import listing_of
 from app.queries import listings as queries
 from app.settings import Settings
@@ -97,10 +99,10 @@ class Results:
 
 
 def read_models(settings: Settings) -> Models:
-    """The models that the settings name. Raises ModelError and ArtefactError."""
+    """The models that the settings name, with what was learned here. Raises ModelError and ArtefactError."""
     if settings.model == "hashing":
-        return hashing_models()
-    return load_models(settings.cache, settings.model, settings.model_prefix)
+        return with_learned(hashing_models(), settings.home)
+    return with_learned(load_models(settings.cache, settings.model, settings.model_prefix), settings.home)
 
 
 class Live:
@@ -120,6 +122,11 @@ class Live:
         self._models: Models | None = None
         self._snapshot: Snapshot | None = None
         self.failure = ""
+
+    @property
+    def home(self) -> Path:
+        """Where what is learned here is kept."""
+        return self._settings.home
 
     def start(self) -> threading.Thread:
         """Load in the background; until that is done `search` and `matches` raise NotReady."""
@@ -151,6 +158,15 @@ class Live:
         models, snapshot = self._current()
         embedding = self._embeddings([listing], models)[listing.text_hash]
         return _ranked(models, snapshot, listing, embedding, limit, sight)
+
+    def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
+        """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
+        models, snapshot = self._current()
+        embedding = snapshot.embedding(listing.text_hash)
+        if embedding is None:
+            with self._encoding:
+                embedding = embed([listing], models.encoder)[0]
+        return read_closely(models, snapshot, listing, embedding, sight.shows, limit)
 
     def pair(self, offer: Listing, need: Listing) -> Pairing:
         """One offer and one need, scored. Raises Unusable where their terms forbid it, NotReady."""
@@ -186,6 +202,12 @@ class Live:
         with self._lock:
             base = self._build(models)
         return match_market(base.market, MatchOptions(top)).pairings
+
+    def market(self) -> tuple[Models, Market]:
+        """The models, and all published listings as they are now in one market. Raises NotReady."""
+        models, _ = self._current()
+        with self._lock:
+            return models, self._build(models).market
 
     def refit(self) -> LanguageSpace | None:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""

@@ -56,15 +56,20 @@ def csls(similarities: Vectors, around_left: Vectors, around_right: Vectors) -> 
     return np.asarray(2.0 * similarities - around_left - around_right, dtype=np.float32)
 
 
-def save_fusion(fusion: Fusion, path: Path) -> None:
-    """Write the weights as readable JSON."""
+def fusion_to_bytes(fusion: Fusion) -> bytes:
+    """The weights as readable JSON, which `load_fusion` reads."""
     body = {
         "intercept": fusion.intercept,
         "weights": dict(fusion.weights),
         "threshold": fusion.threshold,
         "trained_on": dict(fusion.trained_on),
     }
-    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return (json.dumps(body, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def save_fusion(fusion: Fusion, path: Path) -> None:
+    """Write the weights into a file."""
+    path.write_bytes(fusion_to_bytes(fusion))
 
 
 def load_fusion(path: Path) -> Fusion:

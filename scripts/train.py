@@ -28,13 +28,13 @@ from matching.background import Background
 from matching.candidates import candidates
 from matching.encoder import Vectors
 from matching.fields import Examples, FieldClassifier, Terms
+from matching.learning import SENSE
 from matching.models import ARTEFACTS, BUNDLED, load_encoder
 from matching.pipeline import score
 from matching.scoring import FEATURES, Fusion, save_fusion
 from matching.space import fit, save
 
 WORTH_A_LOOK = 0.1  # somewhat below the 15 % that a good scouting campaign yields: a look is cheap, a missed pair not
-SENSE: dict[str, tuple[float | None, float | None]] = {"same_language": (None, None), "maturity_gap": (None, 0.0)}
 RELEVANT = 2  # a grade from which a manager would introduce the two
 SET_TRAP = "g0"  # in the id of an offer written to mislead: it shares the need's words and not its problem
 BACKGROUND_PASSAGES = 300

@@ -1,12 +1,13 @@
 """The API: one router for each subject."""
 
-from app.api import accounts, changes, health, imports, listings, pairings, profiles, screenings
+from app.api import accounts, advice, changes, health, imports, listings, pairings, profiles, screenings
 
 # imports before listings: /listings/export is no listing's id
 routers = (
     accounts.router,
     imports.router,
     listings.router,
+    advice.router,
     profiles.router,
     pairings.router,
     screenings.router,

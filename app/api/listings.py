@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -33,6 +34,8 @@ from matching import Side
 
 router = APIRouter(prefix="/api/v1", tags=["listings"])
 
+SAME_SHOWN = 3  # listings of the very same text that an answer names
+
 Page = Annotated[int, Query(ge=1, le=200)]
 Few = Annotated[int, Query(ge=1, le=50)]
 Reader = Annotated[Principal, Depends(allow(Permission.READ))]
@@ -50,7 +53,10 @@ Owner = Annotated[str | None, Query(description="The organisation; needed only b
 def post_listing(
     body: ListingIn, who: Poster, data: Data, at: Now, organisation: Owner = None, idempotency_key: Key = None
 ) -> Response:
-    """Post an offer or a need. One of the same reference is brought to this text (200)."""
+    """Post an offer or a need. One of the same reference is brought to this text (200).
+
+    The header Link names listings with the very same text (rel="duplicate"); it is no error.
+    """
     record = body.model_dump(mode="json", exclude_unset=True)
     owner_id = organisation or who.organisation
     if owner_id is None:
@@ -62,10 +68,11 @@ def post_listing(
             if earlier is not None:
                 return _answer(earlier.status, earlier.body, {"Idempotency-Replayed": "true"})
         posted = listings.post_listing(session, who, accounts.organisation(session, who, owner_id), record, at)
+        same = queries.same_text(session, who, posted.row.side, posted.row.text_hash, posted.row.id, SAME_SHOWN)
         status, rendered = 201 if posted.created else 200, ListingOut.of(posted.row).model_dump(mode="json")
         if idempotency_key is not None:
             keep_answer(session, who, idempotency_key, fingerprint, status, rendered, at)
-    return _answer(status, rendered, _tagged(posted.row))
+    return _answer(status, rendered, _tagged(posted.row) | _duplicates(same))
 
 
 @router.get("/listings")
@@ -194,6 +201,12 @@ def _shown(row: ListingRow, who: Principal) -> ListingOut:
 
 def _tagged(row: ListingRow) -> dict[str, str]:
     return {"ETag": f'"{row.revision}"', "Location": f"/api/v1/listings/{row.id}"}
+
+
+def _duplicates(same: Sequence[ListingRow]) -> dict[str, str]:
+    """RFC 8288, with the relation of RFC 6249."""
+    links = ", ".join(f'</api/v1/listings/{row.id}>; rel="duplicate"' for row in same)
+    return {"Link": links} if links else {}
 
 
 def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> JSONResponse:

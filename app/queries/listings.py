@@ -92,6 +92,16 @@ def readable(who: Principal) -> ColumnElement[bool]:
     return or_(open_to_all, col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
 
 
+def same_text(
+    session: Session, who: Principal, side: str, text_hash: str, besides: str | None, limit: int
+) -> list[ListingRow]:
+    """Listings of that side with the very same text that `who` may read and that are not over, by id."""
+    present = col(ListingRow.status).in_(["submitted", "returned", "published"])
+    chosen = select(ListingRow).join(OrganisationRow).where(readable(who), present, ListingRow.side == side)
+    chosen = chosen.where(ListingRow.text_hash == text_hash, col(ListingRow.id) != (besides or ""))
+    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
+
+
 def versions(session: Session, listing_id: str) -> list[ListingVersionRow]:
     """All versions of a listing, the newest first."""
     own = select(ListingVersionRow).where(ListingVersionRow.listing_id == listing_id)

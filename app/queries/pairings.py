@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import ColumnElement, and_, func, or_, true
 from sqlalchemy.orm import aliased
@@ -53,6 +54,15 @@ def sides(session: Session, pairing: PairingRow) -> Sides:
 def steps(session: Session, pairing_id: str) -> list[StepRow]:
     """The history of a pairing, the oldest step first."""
     return list(session.exec(select(StepRow).where(StepRow.pairing_id == pairing_id).order_by(col(StepRow.number))))
+
+
+def histories(session: Session) -> Iterator[tuple[PairingRow, list[StepRow]]]:
+    """All pairings with their steps, the oldest first, by id."""
+    chosen = select(PairingRow, StepRow).join(StepRow, col(StepRow.pairing_id) == col(PairingRow.id))
+    rows = session.exec(chosen.order_by(col(PairingRow.id), col(StepRow.number)))
+    for _, own in groupby(rows, key=lambda pair: pair[0].id):
+        pairs = list(own)
+        yield pairs[0][0], [step for _, step in pairs]
 
 
 def last_step(session: Session, pairing_id: str) -> StepRow | None:

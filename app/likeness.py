@@ -1,0 +1,63 @@
+"""Listings of one side that say the same, and which fields a text speaks of: what `Live` holds, looked at closely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.snapshot import Holder, Snapshot
+from matching import FIELDS, Embedding, Listing, Models
+from matching.likeness import alike
+from matching.market import Stand
+
+SUGGESTED = 0.5  # probability from which on a field is suggested; decision 0017
+
+Shows = Callable[[Holder], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """A published listing that says the same, and how much (`matching.likeness`)."""
+
+    listing: Listing
+    organisation_id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closely:
+    """The listings that say the same, nearest first, and each field's probability; None without a classifier."""
+
+    alike: tuple[Alike, ...]
+    fields: dict[str, float] | None
+
+
+def read_closely(
+    models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, shows: Shows, limit: int
+) -> Closely:
+    """What is said of a listing that need not be published, among those that `shows` lets pass."""
+    stand = Stand([listing], [embedding], snapshot.base.market.space, models)
+    found = [
+        Alike(other, snapshot.holder(name).organisation_id, score)
+        for name, score in _near(snapshot, stand, listing)
+        if shows(snapshot.holder(name)) and (other := snapshot.listing(name)) is not None
+    ]
+    found.sort(key=lambda one: (-one.similarity, one.listing.id))
+    return Closely(tuple(found[:limit]), _fields(models, stand))
+
+
+def _near(snapshot: Snapshot, stand: Stand, listing: Listing) -> list[tuple[str, float]]:
+    """All of the same side that say the same, but the listing itself and what no longer holds in the base."""
+    besides = snapshot.written | {listing.id}
+    found = [(name, score) for name, score in alike(snapshot.base.market, stand) if name not in besides]
+    if snapshot.tail is not None:
+        found += [(name, score) for name, score in alike(snapshot.tail, stand) if name != listing.id]
+    return found
+
+
+def _fields(models: Models, stand: Stand) -> dict[str, float] | None:
+    """What the classifier reads in the text, whatever the listing states."""
+    if models.fields is None:
+        return None
+    guessed = models.fields.probabilities(stand.vectors, stand.words)[0]
+    return {name: round(float(value), 4) for name, value in zip(FIELDS, guessed, strict=True)}
