@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -48,9 +49,18 @@ PEOPLE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[str]:
-    config = {"client_id": CLIENT, "client_secret": CLIENT_SECRET, "redirect_uris": [BACK], "people": PEOPLE}
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_provider(back: str, people: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """A provider that runs; its issuer."""
+    config = {"client_id": CLIENT, "client_secret": CLIENT_SECRET, "redirect_uris": [back], "people": people}
     command = [str(NODE), str(FOLDER / "provider.mjs"), json.dumps(config)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -58,6 +68,12 @@ def issuer() -> Iterator[str]:
         yield process.stdout.readline().strip()
         process.stdin.close()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    with running_provider(BACK, PEOPLE) as address:
+        yield address
 
 
 @pytest.fixture
@@ -247,9 +263,7 @@ def test_a_token_for_another_request_is_refused(world: World, monkeypatch: pytes
 
 
 def test_a_provider_that_is_down_gets_a_clear_page(settings: Settings) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     app = create_app(settings.model_copy(update={"oidc_issuer": nowhere}))
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         world = populated(app, client)
