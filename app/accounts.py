@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ SIGNED_IN = timedelta(hours=12)
 INVITED = timedelta(days=7)
 SHORTEST = 12  # characters of a password, by NIST SP 800-63B-4 for one that stands alone with a rate limit
 LONGEST = 256
+WRONG = "the address or the password is wrong"
 USED_EVERY = timedelta(minutes=1)  # the last use of a key is written down no more often
 
 Row = TypeVar("Row", NodeRow, OrganisationRow, PersonRow, ApiKeyRow)
@@ -103,39 +105,45 @@ def invite_again(session: Session, person: PersonRow, now: datetime) -> str:
     return _new_invitation(person, now)
 
 
-def accept_invitation(session: Session, token: str, password: str, now: datetime) -> PersonRow:
+def accept_invitation(session: Session, token: str, password_hash: str, now: datetime) -> PersonRow:
     """Set a password by an invitation, which is then used up. All browser sessions of the person end."""
     person = queries.invited(session, digest(token))
     if person is None or not person.active or person.invitation_until is None or person.invitation_until < now:
         raise Unusable("the invitation is unknown or over", [FieldError("token", "ask for a new invitation")])
-    check_password(password)
-    person.password_hash, person.invitation_hash, person.invitation_until = _hasher.hash(password), None, None
+    person.password_hash, person.invitation_hash, person.invitation_until = password_hash, None, None
     queries.end_sign_ins(session, person.id)
     session.add(person)
     return person
 
 
-def check_password(password: str) -> None:
-    """Raises Unusable for one that is too short or too long."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        fix = f"must have {SHORTEST} to {LONGEST} characters"
+def hash_password(password: str) -> str:
+    """A password as it is kept. Raises Unusable for one that is too short or long, or that keyboards cannot type."""
+    text = _typed(password)
+    fix = f"must have {SHORTEST} to {LONGEST} characters" if not SHORTEST <= len(text) <= LONGEST else ""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        fix = "must not hold control characters"
+    if fix:
         raise Unusable(f"password: {fix}", [FieldError("password", fix)])
+    return _hasher.hash(text)
 
 
 def person_of_password(session: Session, email: str, password: str) -> PersonRow:
     """Who signs in. Raises SignInNeeded, the same for every cause."""
-    person = queries.person_by_email(session, email)
+    person = queries.person_by_email(session, email) if email.isprintable() else None
     known = person.password_hash if person is not None and person.active else None
     try:
-        _hasher.verify(known or _nobody, password[: LONGEST + 1])
+        _hasher.verify(known or _nobody, _typed(password[: LONGEST + 1]).encode("utf-8", "replace"))
     except (VerificationError, InvalidHashError):
         known = None
     if person is None or known is None:
-        raise SignInNeeded("the address or the password is wrong")
-    if _hasher.check_needs_rehash(known):
-        person.password_hash = _hasher.hash(password)
-        session.add(person)
+        raise SignInNeeded(WRONG)
     return person
+
+
+def renewed_hash(person: PersonRow, password: str) -> str | None:
+    """A password that has just proven right, hashed by today's measure, where it was by an older one."""
+    known = person.password_hash
+    return _hasher.hash(_typed(password)) if known is not None and _hasher.check_needs_rehash(known) else None
 
 
 def sign_in(session: Session, person: PersonRow, now: datetime, *, instead_of: str | None = None) -> SignedIn:
@@ -256,6 +264,11 @@ def erase(session: Session, person: PersonRow) -> None:
 def digest(token: str) -> str:
     """As tokens of 256 random bits are kept."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _typed(password: str) -> str:
+    """One text for all keyboards: NFC, as RFC 8265 (OpaqueString) has it."""
+    return unicodedata.normalize("NFC", password)
 
 
 def _new_invitation(person: PersonRow, now: datetime) -> str:

@@ -2,7 +2,10 @@
 
 AppError
 ├── SignInNeeded       401   nobody known asks
+├── SignInLost         400   what a sign-in provider answers does not fit what was asked
 ├── Forbidden          403   someone known asks for what is not theirs to do
+│   ├── FormTooOld     403   a form that this service's own page has not sent just now
+│   └── PersonUnknown  403   a sign-in provider names someone who has no account here
 ├── NotFound           404   no such thing, or none that one may know of
 ├── Conflict           409   another request was first, or the state does not allow it
 ├── VersionMismatch    412   If-Match names a version that is not the present one
@@ -10,6 +13,7 @@ AppError
 ├── Unusable           422   a file or a request that cannot be read
 ├── VersionMissing     428   a change without If-Match
 ├── TooMany            429   the rate limit is used up
+├── ProviderFailed     502   the sign-in provider is down, or sends what cannot be believed
 ├── NotReady           503   the model is still loading, or could not be loaded
 ├── StorageBusy        503   the database is locked by another process
 └── StorageFull        507   no room left, or a folder that cannot be written
@@ -57,6 +61,25 @@ class Forbidden(AppError):
 
     status = 403
     title = "Forbidden"
+
+
+class FormTooOld(Forbidden):
+    """A form that was not sent from a page which this browser has got lately."""
+
+    title = "Form too old"
+
+
+class PersonUnknown(Forbidden):
+    """A sign-in provider vouches for someone who has no account here."""
+
+    title = "Person unknown"
+
+
+class SignInLost(AppError):
+    """A sign-in at a provider that cannot be brought to its end; it is begun again."""
+
+    status = 400
+    title = "Sign-in lost"
 
 
 class NotFound(AppError):
@@ -110,6 +133,13 @@ class TooMany(AppError):
     def __init__(self, detail: str, wait: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(wait)}
+
+
+class ProviderFailed(AppError):
+    """The sign-in provider does not answer, or not as it must."""
+
+    status = 502
+    title = "Provider failed"
 
 
 class NotReady(AppError):

@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import web
+from app import openid, web, web_accounts
 from app.api import routers
 from app.api.asking import Limits
 from app.audit import Audit
 from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
+from app.forms import Forms
 from app.imports import Importer
 from app.proposing import Proposer
 from app.search import Live
@@ -60,10 +61,13 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.audit = audit
     app.state.limits = Limits(settings.public_limit, settings.known_limit, settings.sign_in_limit)
+    app.state.forms = Forms(settings.secret_bytes)
+    app.state.openid = openid.provider(settings)
     app.add_middleware(BodyLimit)
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
+    app.include_router(web_accounts.router)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -114,15 +118,21 @@ def _rendered(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """problem+json for programs, a page for browsers."""
-    if request.url.path.startswith(("/api/", "/health/")):
+    if _is_program(request):
         return problem(status, title, detail, errors, headers)
     page = web.error_page(request, status, detail)
     page.headers.update(headers or {})
     return page
 
 
+def _is_program(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/health/"))
+
+
 async def _on_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
+    if not _is_program(request):
+        return web.app_error_page(request, error)
     return _rendered(request, error.status, error.title, error.detail, list(error.errors), error.headers)
 
 

@@ -19,7 +19,8 @@ class Settings(BaseSettings):
     `model` is "bundled", "hashing" (no model, for trials and tests), a folder, or a model's name; `model_prefix` is
     what that model wants before every text. `catalogue` is the file that offers are screened against.
     `secret` signs and keys what must not be forged; the limits are of requests by an address without an account, by a
-    person or key, and of attempts to sign in.
+    person or key, and of attempts to sign in. `oidc_*` is the OpenID provider at which people may sign in, if there is
+    one: its issuer, this service as its client, its name on the page.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUKOU_", extra="ignore", protected_namespaces=())
@@ -35,6 +36,10 @@ class Settings(BaseSettings):
     public_limit: str = "120/minute"
     known_limit: str = "1200/minute"
     sign_in_limit: str = "10/minute"
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = Field(default=SecretStr(""))
+    oidc_name: str = "OpenID"
 
     @property
     def secret_bytes(self) -> bytes:

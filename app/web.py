@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app import words
-from app.access import PUBLIC
-from app.errors import NotReady
+from app.errors import AppError, NotReady, SignInNeeded
+from app.forms import Visiting
 from app.search import Found, Live, Results, Sight
 from matching import InvalidListing, Side
 
@@ -21,7 +22,8 @@ HEADERS = {
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Vary": "Accept-Language",
+    "Vary": "Accept-Language, Cookie",
+    "Cache-Control": "no-store",
 }
 LIMIT = 10
 NOTICEABLE = 0.1  # log-odds below which a part is not worth a word
@@ -31,15 +33,16 @@ templates = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefin
 
 
 @router.get("/")
-def page(request: Request, q: str = "", side: str = "offer", lang: str = "") -> HTMLResponse:
-    """The search page; with `q` also its results."""
+def page(request: Request, visitor: Visiting, q: str = "", side: str = "offer", lang: str = "") -> HTMLResponse:
+    """The search page; with `q` also its results: those that the visitor may see."""
     chosen = Side(side) if side in tuple(Side) else Side.OFFER
     language = words.choose(lang, request.headers.get("accept-language", ""))
     view: dict[str, Any] = {"q": q, "side": chosen, "good": [], "weak": [], "asked": bool(q.strip()), "notice": None}
+    view["person"] = visitor.name
     status = 200
     if q.strip():
         try:
-            results = _live(request).search(q, chosen, LIMIT, sight=Sight(PUBLIC))
+            results = _live(request).search(q, chosen, LIMIT, sight=Sight(visitor.who))
             view |= _sorted(results, chosen, words.WORDS[language])
         except NotReady as error:
             failed = bool(_live(request).failure)
@@ -47,7 +50,7 @@ def page(request: Request, q: str = "", side: str = "offer", lang: str = "") -> 
             status = error.status
         except InvalidListing as error:
             status, view["notice"] = 422, ("invalid_title", "text_hint", error.fix)
-    return _html("search.html", language, status, view)
+    return html("search.html", language, status, view)
 
 
 @router.get("/style.css")
@@ -56,14 +59,32 @@ def style() -> FileResponse:
     return FileResponse(PAGES / "style.css", media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
-def error_page(request: Request, status: int, detail: str) -> HTMLResponse:
-    """An error for a browser."""
-    language = words.choose(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
-    text = words.WORDS[language]["not_found"] if status == 404 else detail
-    return _html("error.html", language, status, {"detail": text})
+def error_page(request: Request, status: int, detail: str, title: str = "") -> HTMLResponse:
+    """An error for a browser, in its language where there are words for errors of that title."""
+    language = language_of(request)
+    said = words.WORDS[language]
+    text = said["not_found"] if status == 404 else said.get(f"problem {title}", detail)
+    return html("error.html", language, status, {"detail": text})
 
 
-def _html(template: str, language: str, status: int, view: dict[str, Any]) -> HTMLResponse:
+def app_error_page(request: Request, error: AppError) -> Response:
+    """One of the service's own errors for a browser; whoever must sign in is led there and back."""
+    if isinstance(error, SignInNeeded) and request.method == "GET":
+        here = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
+        query = urlencode({"lang": language_of(request), "next": here})
+        return RedirectResponse(f"/sign-in?{query}", 303, headers=HEADERS)
+    page = error_page(request, error.status, error.detail, error.title)
+    page.headers.update(error.headers)
+    return page
+
+
+def language_of(request: Request, asked: str = "") -> str:
+    """The language of a page, by `asked`, the address or the browser's wishes."""
+    return words.choose(asked or request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
+
+
+def html(template: str, language: str, status: int, view: dict[str, Any]) -> HTMLResponse:
+    """A page by its template, which finds the words as `w`."""
     other = "en" if language == "zh" else "zh"
     body = templates.get_template(template).render(w=words.WORDS[language], lang=language, other=other, **view)
     headers = HEADERS | ({"Retry-After": "10"} if status == NotReady.status else {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app import words_accounts
+
 ENGLISH = {
     "html_lang": "en",
     "title": "Dukou",
@@ -108,7 +110,7 @@ CHINESE = {
     "back": "返回搜索",
     "not_found": "没有这个页面。",
 }
-WORDS = {"en": ENGLISH, "zh": CHINESE}
+WORDS = {"en": ENGLISH | words_accounts.ENGLISH, "zh": CHINESE | words_accounts.CHINESE}
 
 
 def choose(asked: str, accepted: str) -> str:

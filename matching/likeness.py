@@ -50,5 +50,5 @@ def alike(market: Market, query: Stand) -> list[tuple[str, float]]:
 
 
 def _aligned(left: Stand, i: int, right: Stand, j: int) -> float:
-    scores = left.passage_vectors[i] @ right.passage_vectors[j].T
+    scores = left.passage_vectors(i) @ right.passage_vectors(j).T
     return float(scores.max(axis=0).mean() + scores.max(axis=1).mean()) / 2

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app import accounts, privacy
+from app import accounts, privacy, signing_in
 from app.access import Permission, Principal, Role
-from app.api.asking import COOKIE, Data, Log, Now, address, allow
+from app.api.asking import COOKIE, Data, Log, Now, address, allow, set_cookie
 from app.errors import NotFound
 from app.queries import accounts as queries
 from app.schemas.accounts import (
@@ -45,29 +45,13 @@ Contacts = Annotated[Principal, Depends(allow(Permission.CONTACTS))]
 Member = Annotated[Principal, Depends(allow(Permission.PAIRINGS))]
 
 
-def set_cookie(request: Request, response: Response, signed: accounts.SignedIn) -> None:
-    """Give the browser its session: for this site alone, out of reach of scripts, over TLS where there is some."""
-    response.set_cookie(
-        COOKIE,
-        signed.token,
-        max_age=int(accounts.SIGNED_IN.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
-
-
 @router.post("/session", dependencies=[Depends(allow(Permission.READ))])
 def sign_in(request: Request, response: Response, body: SignInIn, data: Data, log: Log, at: Now) -> MeOut:
     """Sign in by password: a cookie, and the token that later changes must carry as X-CSRF-Token."""
     request.app.state.limits.count_sign_in(address(request), body.email)
-    with data.writing() as session:
-        person = accounts.person_of_password(session, body.email, body.password)
-        signed = accounts.sign_in(session, person, at, instead_of=request.cookies.get(COOKIE))
-        who = accounts.of_person(session, person)
-        log.record(session, who, "sign-in", person.id, at, by="password")
-    set_cookie(request, response, signed)
-    return MeOut.of(who, signed.csrf)
+    admitted = signing_in.by_password(data, log, body.email, body.password, at, request.cookies.get(COOKIE))
+    set_cookie(request, response, admitted.signed)
+    return MeOut.of(admitted.who, admitted.signed.csrf)
 
 
 @router.get("/session")
@@ -95,9 +79,7 @@ def sign_out(request: Request, data: Data) -> Response:
 def set_password(request: Request, body: PasswordIn, data: Data, log: Log, at: Now) -> Response:
     """Set a password by an invitation."""
     request.app.state.limits.count_sign_in(address(request), "")
-    with data.writing() as session:
-        person = accounts.accept_invitation(session, body.token, body.password, at)
-        log.record(session, accounts.of_person(session, person), "password.set", person.id, at)
+    signing_in.set_password(data, log, body.token, body.password, at)
     return Response(status_code=204)
 
 

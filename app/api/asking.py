@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -50,9 +50,10 @@ class Limits:
             self._hit(self._known, who.kind, who.id)
 
     def count_sign_in(self, address: str, email: str) -> None:
-        """Count an attempt to sign in, by where it comes from and by whom it names. Raises TooMany."""
+        """Count an attempt to sign in, by where it comes from and by whom it names, if anybody. Raises TooMany."""
         self._hit(self._sign_in, "sign-in-from", address)
-        self._hit(self._sign_in, "sign-in-as", email.lower())
+        if email:
+            self._hit(self._sign_in, "sign-in-as", email.lower())
 
     def _hit(self, limit: RateLimitItem, kind: str, name: str) -> None:
         if not self._limiter.hit(limit, kind, name):
@@ -93,6 +94,18 @@ Data = Annotated[Database, Depends(database)]
 Search = Annotated[Live, Depends(live)]
 Log = Annotated[Audit, Depends(audit)]
 Now = Annotated[datetime, Depends(now)]
+
+
+def set_cookie(request: Request, response: Response, signed: accounts.SignedIn) -> None:
+    """Give the browser its session: for this site alone, out of reach of scripts, over TLS where there is some."""
+    response.set_cookie(
+        COOKIE,
+        signed.token,
+        max_age=int(accounts.SIGNED_IN.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
 
 
 def who_asks(

@@ -1,0 +1,116 @@
+"""Who looks at a page, and whether a form comes from a page of ours.
+
+A form carries a token in a hidden field. Who is signed in has one with the session. Before that it is a keyed digest
+of a random cookie (double submit): another site can neither read the cookie nor make the digest. `Origin` would not
+do, because pages that send no Referer send `Origin: null` with their forms; where the browser adds Sec-Fetch-Site,
+which it does over TLS, it must say that the form is ours as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData
+
+from app import accounts
+from app.access import PUBLIC, Permission, Principal, check
+from app.api.asking import COOKIE, Data, Now, address
+from app.errors import FormTooOld
+
+FORM_COOKIE = "dukou_form"
+FIELD = "csrf"
+OURS = ("same-origin", "none")  # "none": the person themselves, by reloading what they sent
+
+
+class Forms:
+    """Makes and knows the tokens of forms that are sent before signing in."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret, b"dukou forms", hashlib.sha256)
+
+    def token(self, cookie: str) -> str:
+        """The token that goes with a cookie."""
+        return hmac.new(self._key, cookie.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page; `csrf` is for its forms, `fresh` a cookie that is to go with them (None: it is there)."""
+
+    who: Principal
+    csrf: str
+    fresh: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """As the head of every page has it; None for the public."""
+        return None if self.who is PUBLIC else self.who.name
+
+    def remember(self, request: Request, response: Response) -> None:
+        """Give the browser the cookie that the page's form needs."""
+        if self.fresh is not None:
+            secure = request.url.scheme == "https"
+            response.set_cookie(FORM_COOKIE, self.fresh, httponly=True, samesite="lax", secure=secure)
+
+
+def visitor(request: Request, data: Data, at: Now) -> Visitor:
+    """Who looks at a page, by the session's cookie alone. Counts the visit against the rate limit."""
+    with data.reading() as session:
+        found = accounts.of_token(session, request.cookies.get(COOKIE, ""), at)
+    one = Visitor(*found) if found is not None else _stranger(request)
+    request.state.who = one.who.label
+    request.app.state.limits.count(one.who, address(request))
+    return one
+
+
+Visiting = Annotated[Visitor, Depends(visitor)]
+
+
+async def posted(request: Request) -> FormData:
+    """The fields of a form."""
+    return await request.form()
+
+
+class Sent:
+    """A form that came from a page of ours."""
+
+    def __init__(self, visitor: Visitor, fields: FormData) -> None:
+        self.visitor, self.who = visitor, visitor.who
+        self._fields = fields
+
+    def text(self, name: str) -> str:
+        """One field; empty where it is missing or a file."""
+        found = self._fields.get(name, "")
+        return found if isinstance(found, str) else ""
+
+
+def sent(permission: Permission) -> object:
+    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld."""
+
+    def checked(request: Request, visitor: Visiting, fields: Annotated[FormData, Depends(posted)]) -> Sent:
+        form = Sent(visitor, fields)
+        if request.headers.get("sec-fetch-site", "none") not in OURS or not _fits(visitor, form.text(FIELD)):
+            raise FormTooOld("the form was not sent from a page of this service; reload the page and send it again")
+        check(visitor.who, permission)
+        return form
+
+    checked.permission = permission  # type: ignore[attr-defined]
+    return Depends(checked)
+
+
+def _fits(visitor: Visitor, token: str) -> bool:
+    return visitor.fresh is None and hmac.compare_digest(token.encode("utf-8", "replace"), visitor.csrf.encode())
+
+
+def _stranger(request: Request) -> Visitor:
+    forms: Forms = request.app.state.forms
+    cookie = request.cookies.get(FORM_COOKIE)
+    if cookie:
+        return Visitor(PUBLIC, forms.token(cookie))
+    fresh = secrets.token_urlsafe(32)
+    return Visitor(PUBLIC, forms.token(fresh), fresh)
