@@ -110,7 +110,7 @@ def _rendered(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """problem+json for programs, a page for browsers."""
-    if request.url.path.startswith(("/api/", "/health/")):
+    if request.url.path.startswith(("/api/", "/feeds/", "/health/")):
         return problem(status, title, detail, errors, headers)
     page = web.error_page(request, status, detail)
     page.headers.update(headers or {})
