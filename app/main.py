@@ -19,6 +19,7 @@ from app.api.asking import Limits, PresentCatalogue
 from app.audit import Audit
 from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
+from app.openapi import describe
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
+    describe(app)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
