@@ -145,6 +145,9 @@ def _field_error(place: tuple[str | int, ...], kind: str, message: str) -> Field
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        fix = "is not UTF-8; send one JSON object in it"
+        return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
     titles = {404: "Not found", 405: "Method not allowed"}
     response = _rendered(request, error.status_code, titles.get(error.status_code, "Error"), str(error.detail), [])
     response.headers.update(error.headers or {})
