@@ -19,6 +19,7 @@ from app.api.asking import Limits, PresentCatalogue
 from app.audit import Audit
 from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
+from app.logs import REQUEST_ID, RequestLog
 from app.openapi import describe
 from app.proposing import Proposer
 from app.search import Live
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.limits = Limits(settings.public_limit, settings.known_limit, settings.sign_in_limit)
     app.state.catalogue = PresentCatalogue("none")
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestLog)
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
@@ -156,5 +158,6 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_defect(request: Request, error: Exception) -> Response:
     """Says nothing of the inside; the log has it."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _rendered(request, 500, "Internal error", "this is a defect of the service; it has been logged", [])
+    log.error("a request failed", exc_info=error)
+    said = "this is a defect of the service; it has been logged"
+    return _rendered(request, 500, "Internal error", said, [], {REQUEST_ID: request.state.request_id})
