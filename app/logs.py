@@ -20,24 +20,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 REQUEST_ID = "X-Request-ID"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 OURS = ("app", "dukou", "uvicorn")  # of others only warnings: HTTP libraries, for one, log whole addresses
+FACTS: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
 
-log = structlog.stdlib.get_logger("dukou.requests")
+log = logging.getLogger("dukou.requests")
 
 
 def configure(stream: TextIO | None = None, *, for_people: bool | None = None) -> None:
     """Send all log lines to a stream (stderr): as JSON, or in columns on a terminal. Call it once in a process."""
     stream = stream or sys.stderr
     for_people = stream.isatty() if for_people is None else for_people
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
+            foreign_pre_chain=FACTS,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(for_people)],
         )
     )
@@ -46,11 +47,6 @@ def configure(stream: TextIO | None = None, *, for_people: bool | None = None) -
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
 
 
 def _rendering(for_people: bool) -> list[structlog.typing.Processor]:
@@ -85,7 +81,8 @@ class RequestLog:
         try:
             await self.app(scope, receive, tagged)
         finally:
-            log.info("request", **_facts(scope), status=status, ms=round(1000 * (time.perf_counter() - start), 1))
+            spent = round(1000 * (time.perf_counter() - start), 1)
+            log.info("request", extra={**_facts(scope), "status": status, "ms": spent})
 
 
 def _request_id(scope: Scope) -> str:

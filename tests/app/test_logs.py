@@ -32,7 +32,6 @@ def written() -> Iterator[io.StringIO]:
     root.setLevel(level)
     for name in logs.OURS:
         logging.getLogger(name).setLevel(logging.NOTSET)
-    structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
 
