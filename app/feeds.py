@@ -85,7 +85,7 @@ def atom(rows: Sequence[ListingRow], links: Links, title: str) -> bytes:
     entries = [entry_of(row) for row in rows]
     feed = FeedGenerator()
     feed.id(links.self)
-    feed.title(_xml(title))
+    feed.title(xml_text(title))
     feed.updated(max((entry.updated for entry in entries), default=START))
     feed.author({"name": "Dukou"})
     feed.generator("Dukou")
@@ -114,22 +114,22 @@ class _EntryLanguage(BaseEntryExtension):  # type: ignore[misc]
 
 def _fill(target: FeedEntry, entry: Entry, address: str) -> None:
     target.id(entry.id)
-    target.title(_xml(entry.title))
+    target.title(xml_text(entry.title))
     target.updated(entry.updated)
     target.published(entry.published)
     target.link(href=address, rel="alternate", type="application/json")
     target.link(href=f"{address}/schema.org", rel="alternate", type="application/ld+json")
-    target.content(_xml(entry.text), type="text")
+    target.content(xml_text(entry.text), type="text")
     if entry.summary:
-        target.summary(_xml(entry.summary))
+        target.summary(xml_text(entry.summary))
     if entry.organisation is not None:
-        target.author({"name": _xml(entry.organisation)})
+        target.author({"name": xml_text(entry.organisation)})
     for kind, code in entry.tags:
-        target.category({"term": _xml(code), "scheme": f"urn:dukou:{kind}"})
+        target.category({"term": xml_text(code), "scheme": f"urn:dukou:{kind}"})
     target.language.language = entry.language
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """A text without the characters that no XML document can hold, however they are written."""
     return NO_XML.sub("\ufffd", text)
 
@@ -215,10 +215,15 @@ def _work(language: str | None, title: str, text: str, keywords: list[str]) -> d
     return _given({"@type": "CreativeWork", **facts})
 
 
+def is_public(row: ListingRow) -> bool:
+    """Whether anybody may read it: `app.queries.feeds.public`, for one row."""
+    return row.status == Status.PUBLISHED and row.disclosure == Disclosure.PUBLIC
+
+
 def line(row: ListingRow) -> dict[str, Any]:
     """One line of the export: the listing, or only that it is gone."""
     changed = row.updated_at.replace(tzinfo=UTC).isoformat()
-    if row.status != Status.PUBLISHED or row.disclosure != Disclosure.PUBLIC:
+    if not is_public(row):
         return {"id": row.id, "deleted": True, "updated_at": changed}
     shown = ListingOut.of(row).model_dump(mode="json", exclude=set(NOT_SHOWN))
     return {"id": row.id, "deleted": False, "updated_at": changed, "listing": shown}

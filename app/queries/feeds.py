@@ -52,6 +52,12 @@ def harvest(
     return list(session.exec(chosen.order_by(col(ListingRow.revision)).limit(limit)))
 
 
+def harvestable(session: Session, listing_id: str) -> ListingRow | None:
+    """One listing that is or has been public."""
+    chosen = select(ListingRow).where(ListingRow.id == listing_id, or_(public(), _was_public()))
+    return session.exec(chosen).first()
+
+
 def _was_public() -> ColumnElement[bool]:
     """Published once, with a version for everybody: harvesters may hold it and must hear that it is gone."""
     level = col(ListingVersionRow.record)["disclosure"].as_string()
