@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import accounts, fusions
+from app import accounts, fusions, logs
 from app.access import OPERATOR, Role
 from app.audit import Audit
 from app.clock import utc_now
@@ -228,7 +228,14 @@ def serve(
     with reported():
         settings = Settings()
         Database(settings.url).close()
-    uvicorn.run(create_app(settings), host=host or settings.host, port=port or settings.port)
+    logs.configure()
+    uvicorn.run(
+        create_app(settings),
+        host=host or settings.host,
+        port=port or settings.port,
+        log_config=None,
+        access_log=False,  # it would write down queries; app.logs says what there is to say
+    )
 
 
 def _noted(database: Database, audit: Audit, action: str, subject: str) -> None:

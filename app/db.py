@@ -20,6 +20,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 10  # seconds to wait for a locked SQLite file
 WRITING = "dukou_writing"  # the option of connections that write
 MIGRATION_LOCK = 7_218_553  # an arbitrary number that all servers share
+NO_TEXT = "the request holds characters that are no text (U+0000, half of a surrogate pair); leave them out"
 
 
 class Database:
@@ -84,9 +85,11 @@ def make_folder(url: str) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Tell a full disk and a locked database from defects."""
+    """Tell a full disk, a locked database and text that cannot be stored from defects."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise Unusable(NO_TEXT) from error
     except IntegrityError as error:
         raise Conflict("another request wrote the same thing at the same time; send it again") from error
     except DatabaseError as error:
@@ -99,6 +102,8 @@ def _in_words(error: DatabaseError) -> AppError | DatabaseError:
         return StorageBusy(f"the database does not answer in time ({reason}); try again")
     if any(sign in reason for sign in ("full", "No space", "disk I/O", "readonly", "unable to open")):
         return StorageFull(f"the database cannot be written: {reason}")
+    if "NUL" in reason:  # PostgreSQL's texts hold none
+        return Unusable(NO_TEXT)
     if "not a database" in reason or "malformed" in reason:
         return AppError(f"the database file is damaged or something else: {reason}")
     return error
@@ -108,10 +113,10 @@ def _engine(url: str) -> Engine:
     """Raises Unusable for what is no database's address, and where its driver is not installed."""
     try:
         if make_url(url).get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True)
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, ImportError) as error:
         raise Unusable(f"DUKOU_DATABASE_URL: {error}") from error
-    engine = create_engine(url, connect_args={"timeout": PATIENCE})
+    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -21,6 +21,8 @@ from app.db import Database
 from app.errors import AppError, FieldError, TooLarge, problem
 from app.forms import Forms
 from app.imports import Importer
+from app.logs import REQUEST_ID, RequestLog
+from app.openapi import describe
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
@@ -64,10 +66,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.forms = Forms(settings.secret_bytes)
     app.state.openid = openid.provider(settings)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestLog)
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
     app.include_router(web_accounts.router)
+    describe(app)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -126,7 +130,7 @@ def _rendered(
 
 
 def _is_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/health/"))
+    return request.url.path.startswith(("/api/", "/feeds/", "/health/"))
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:
@@ -157,6 +161,9 @@ def _field_error(place: tuple[str | int, ...], kind: str, message: str) -> Field
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        fix = "is not UTF-8; send one JSON object in it"
+        return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
     titles = {404: "Not found", 405: "Method not allowed"}
     response = _rendered(request, error.status_code, titles.get(error.status_code, "Error"), str(error.detail), [])
     response.headers.update(error.headers or {})
@@ -165,5 +172,6 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_defect(request: Request, error: Exception) -> Response:
     """Says nothing of the inside; the log has it."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _rendered(request, 500, "Internal error", "this is a defect of the service; it has been logged", [])
+    log.error("a request failed", exc_info=error)
+    said = "this is a defect of the service; it has been logged"
+    return _rendered(request, 500, "Internal error", said, [], {REQUEST_ID: request.state.request_id})

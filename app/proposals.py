@@ -121,7 +121,8 @@ def _may_reopen(session: Session, row: PairingRow) -> bool:
 
 
 def _refresh(session: Session, row: PairingRow, one: Pairing, run: str, sides: Sides, now: datetime) -> None:
-    row.probability, row.parts, row.direction, row.run = one.probability, one.parts, one.direction, run
+    row.probability, row.parts, row.direction = one.probability, one.parts, one.direction
+    row.run = run
     row.evidence = [asdict(evidence) for evidence in one.evidence]
     row.offer_version, row.need_version, row.updated_at = sides.offer.version, sides.need.version, now
     session.add(row)

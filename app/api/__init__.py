@@ -1,6 +1,18 @@
 """The API: one router for each subject."""
 
-from app.api import accounts, advice, changes, health, imports, listings, pairings, profiles, screenings
+from app.api import (
+    accounts,
+    advice,
+    changes,
+    feeds,
+    health,
+    imports,
+    listings,
+    oai,
+    pairings,
+    profiles,
+    screenings,
+)
 
 # imports before listings: /listings/export is no listing's id
 routers = (
@@ -12,6 +24,8 @@ routers = (
     pairings.router,
     screenings.router,
     changes.router,
+    feeds.router,
+    oai.router,
     health.router,
 )
 

@@ -176,11 +176,11 @@ def expected(if_match: Annotated[str | None, Header(description='The ETag that w
 Expected = Annotated[int, Depends(expected)]
 
 
-def after_number(cursor: str) -> int:
+def after_number(cursor: str, name: str = "after") -> int:
     """A cursor that is a number; empty is the beginning. Raises Unusable."""
     if cursor == "":
         return 0
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         fix = "must be a cursor that an earlier answer gave, or empty"
-        raise Unusable(f"after: {fix}", [FieldError("after", fix)])
+        raise Unusable(f"{name}: {fix}", [FieldError(name, fix)])
     return int(cursor)

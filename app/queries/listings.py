@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, and_, cast, delete, func, or_, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.access import Principal, Role
 from app.tables import EmbeddingRow, IdempotencyRow, ListingRow, ListingVersionRow, OrganisationRow, RevisionRow
@@ -67,6 +68,12 @@ class Wanted:
 def page(session: Session, who: Principal, wanted: Wanted, after: str, limit: int) -> list[ListingRow]:
     """The next `limit` listings that `who` may read, after an id, in the order of ids."""
     chosen = select(ListingRow).join(OrganisationRow).where(readable(who), col(ListingRow.id) > after)
+    chosen = narrowed(chosen, wanted)
+    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
+
+
+def narrowed(chosen: SelectOfScalar[ListingRow], wanted: Wanted) -> SelectOfScalar[ListingRow]:
+    """A selection of listings with what is wanted of them."""
     for column, value in ((ListingRow.side, wanted.side), (ListingRow.status, wanted.status)):
         if value is not None:
             chosen = chosen.where(column == value)
@@ -78,7 +85,7 @@ def page(session: Session, who: Principal, wanted: Wanted, after: str, limit: in
         chosen = chosen.where(col(ListingRow.record)["language"].as_string() == wanted.language)
     if wanted.field is not None:
         chosen = chosen.where(cast(col(ListingRow.record)["fields"], String).contains(f'"{wanted.field}"'))
-    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
+    return chosen
 
 
 def readable(who: Principal) -> ColumnElement[bool]:
