@@ -18,10 +18,13 @@ from app.api import routers
 from app.api.asking import Limits, PresentCatalogue
 from app.audit import Audit
 from app.db import Database
+from app.destinations import read_allowed
 from app.errors import AppError, FieldError, TooLarge, problem
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
+from app.signing import Signing
+from app.worker import Worker
 from matching import InvalidListing
 
 log = logging.getLogger(__name__)
@@ -29,9 +32,13 @@ log = logging.getLogger(__name__)
 LIMIT = 1_000_000  # bytes of a request's body
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service over one database. The model is loaded in the background once it starts. Raises Unusable."""
+def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
+    """The service over one database. The model is loaded in the background once it starts. Raises Unusable.
+
+    `with_worker`: deliveries and housekeeping in this process too.
+    """
     audit = Audit(settings.secret_bytes)
+    allowed = read_allowed(settings.webhook_allow)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -41,7 +48,12 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.loading = app.state.live.start()
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()
+        worker = Worker(settings, database) if with_worker else None
+        if worker is not None:
+            await run_in_threadpool(worker.start)
         yield
+        if worker is not None:
+            await run_in_threadpool(worker.stop)
         await run_in_threadpool(app.state.proposer.stop)
         database.close()
 
@@ -56,6 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.audit = audit
     app.state.limits = Limits(settings.public_limit, settings.known_limit, settings.sign_in_limit)
     app.state.catalogue = PresentCatalogue("none")
+    app.state.signing = Signing(settings.secret_bytes)
+    app.state.allowed = allowed
     app.add_middleware(BodyLimit)
     for router in routers:
         app.include_router(router)

@@ -17,7 +17,8 @@ class Settings(BaseSettings):
 
     `model` is "bundled", "hashing" (no model, for trials and tests), a folder, or a model's name; `model_prefix` is
     what that model wants before every text. `secret` signs and keys what must not be forged; the limits are of
-    requests by an address without an account, by a person or key, and of attempts to sign in.
+    requests by an address without an account, by a person or key, and of attempts to sign in. `webhook_allow` lists,
+    with commas between, the own platforms inside the network that webhooks may go to: host:port or an address range.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUKOU_", extra="ignore", protected_namespaces=())
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
     public_limit: str = "120/minute"
     known_limit: str = "1200/minute"
     sign_in_limit: str = "10/minute"
+    webhook_allow: str = ""
 
     @property
     def secret_bytes(self) -> bytes:
