@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -219,6 +221,7 @@ def learn(
 def serve(
     host: Annotated[str | None, typer.Option(help="instead of DUKOU_HOST")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="instead of DUKOU_PORT")] = None,
+    worker: Annotated[bool, typer.Option(help="deliver webhooks and keep house in this process too")] = True,
 ) -> None:
     """Serve the page and the API."""
     import uvicorn
@@ -228,14 +231,32 @@ def serve(
     with reported():
         settings = Settings()
         Database(settings.url).close()
+        application = create_app(settings, with_worker=worker)
     logs.configure()
     uvicorn.run(
-        create_app(settings),
+        application,
         host=host or settings.host,
         port=port or settings.port,
         log_config=None,
         access_log=False,  # it would write down queries; app.logs says what there is to say
     )
+
+
+@main.command()
+def worker() -> None:
+    """Deliver webhooks and keep house, until SIGTERM or SIGINT. Any number of workers may run at once."""
+    from app.worker import Worker
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    logs.configure()
+    with reported(), _database() as database:
+        running = Worker(Settings(), database)
+        running.start()
+        err.print("working")
+        stop.wait()
+        running.stop()
 
 
 def _noted(database: Database, audit: Audit, action: str, subject: str) -> None:

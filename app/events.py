@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.access import Permission
 from app.queries import events as queries
 from app.queries import listings as listing_queries
 from app.tables import DeliveryRow, EventRow
@@ -26,6 +27,13 @@ class Audience(StrEnum):
     TRADING = "trading"
     ORGANISATION = "organisation"
 
+
+NEEDED = {
+    Audience.INFORMATION: Permission.INFORMATION,
+    Audience.TRADING: Permission.TRADING,
+    Audience.ORGANISATION: Permission.CHANGES,
+}
+PING = "test.ping"
 
 EVENT_TYPES = (
     "listing.published",
@@ -43,7 +51,7 @@ EVENT_TYPES = (
     "pairing.declined",
     "pairing.lapsed",
     "pairing.withdrawn",
-    "test.ping",
+    PING,
 )
 
 
@@ -76,11 +84,32 @@ def emit(
     return row
 
 
+def ping(session: Session, subscription_id: str, now: datetime) -> EventRow:
+    """An event for one subscription, to try it. Its audience is nobody else's: no feed shows it."""
+    row = EventRow(
+        sequence=listing_queries.next_revision(session),
+        audience="test",
+        type=PING,
+        subject=subscription_id,
+        data={"subscription": subscription_id},
+        at=now,
+    )
+    session.add(row)
+    session.flush()
+    deliver_to(session, subscription_id, row, now)
+    return row
+
+
 def deliver_to(session: Session, subscription_id: str, event: EventRow, now: datetime) -> None:
     """Note that an event is to be sent to a subscription."""
     session.add(
         DeliveryRow(
-            subscription_id=subscription_id, event_id=event.id, status="pending", created_at=now, updated_at=now
+            subscription_id=subscription_id,
+            event_id=event.id,
+            status="pending",
+            due_at=now,
+            created_at=now,
+            updated_at=now,
         )
     )
 

@@ -18,6 +18,7 @@ from app.api import routers
 from app.api.asking import Limits
 from app.audit import Audit
 from app.db import Database
+from app.destinations import read_allowed
 from app.errors import AppError, FieldError, TooLarge, problem
 from app.forms import Forms
 from app.imports import Importer
@@ -26,6 +27,8 @@ from app.openapi import describe
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
+from app.signing import Signing
+from app.worker import Worker
 from matching import InvalidListing
 
 log = logging.getLogger(__name__)
@@ -34,9 +37,13 @@ LIMIT = 1_000_000  # bytes of a request's body
 LARGER = {("POST", "/api/v1/imports"): 20_000_000}  # of routes that take files
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service over one database. The model is loaded in the background once it starts. Raises Unusable."""
+def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
+    """The service over one database. The model is loaded in the background once it starts. Raises Unusable.
+
+    `with_worker`: deliveries and housekeeping in this process too.
+    """
     audit = Audit(settings.secret_bytes)
+    allowed = read_allowed(settings.webhook_allow)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -48,7 +55,12 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.proposer.start()
         app.state.importer = Importer(database)
         await run_in_threadpool(app.state.importer.start)
+        worker = Worker(settings, database) if with_worker else None
+        if worker is not None:
+            await run_in_threadpool(worker.start)
         yield
+        if worker is not None:
+            await run_in_threadpool(worker.stop)
         await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
         database.close()
@@ -65,6 +77,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.limits = Limits(settings.public_limit, settings.known_limit, settings.sign_in_limit)
     app.state.forms = Forms(settings.secret_bytes)
     app.state.openid = openid.provider(settings)
+    app.state.signing = Signing(settings.secret_bytes)
+    app.state.allowed = allowed
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     for router in routers:

@@ -20,7 +20,8 @@ class Settings(BaseSettings):
     what that model wants before every text. `catalogue` is the file that offers are screened against.
     `secret` signs and keys what must not be forged; the limits are of requests by an address without an account, by a
     person or key, and of attempts to sign in. `oidc_*` is the OpenID provider at which people may sign in, if there is
-    one: its issuer, this service as its client, its name on the page.
+    one: its issuer, this service as its client, its name on the page. `webhook_allow` lists,
+    with commas between, the own platforms inside the network that webhooks may go to: host:port or an address range.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUKOU_", extra="ignore", protected_namespaces=())
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = Field(default=SecretStr(""))
     oidc_name: str = "OpenID"
+    webhook_allow: str = ""
 
     @property
     def secret_bytes(self) -> bytes:

@@ -6,7 +6,7 @@ import uuid
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, DateTime, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -304,9 +304,14 @@ class SubscriptionRow(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One event for one subscription: pending, delivered or dead. `replay` counts how often it was asked for again."""
+    """One event for one subscription: pending, delivered or dead. `replay` counts how often it was asked for again.
+
+    A pending one is sent when it is due; a worker that takes it has until `claimed_until` to write down what came of
+    it, after which another takes it over.
+    """
 
     __tablename__ = "delivery"
+    __table_args__ = (Index("ix_delivery_due", "status", "due_at"),)
 
     subscription_id: str = Field(foreign_key="subscription.id", primary_key=True)
     event_id: str = Field(foreign_key="event.id", primary_key=True)
@@ -315,6 +320,8 @@ class DeliveryRow(SQLModel, table=True):
     attempts: int = 0
     last_status: int | None = None
     last_error: str | None = None
+    due_at: datetime = _time()
+    claimed_until: datetime | None = _maybe_time()
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

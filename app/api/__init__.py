@@ -12,6 +12,7 @@ from app.api import (
     pairings,
     profiles,
     screenings,
+    webhooks,
 )
 
 # imports before listings: /listings/export is no listing's id
@@ -26,6 +27,7 @@ routers = (
     changes.router,
     feeds.router,
     oai.router,
+    webhooks.router,
     health.router,
 )
 

@@ -10,18 +10,13 @@ from app import accounts
 from app.access import Permission, Principal, check
 from app.api.asking import Data, after_number, allow, who_asks
 from app.errors import FieldError, Unusable
-from app.events import Audience, envelope
+from app.events import NEEDED, Audience, envelope
 from app.queries import events as queries
 from app.schemas.changes import AuditLineOut, AuditOut, ChangesOut
 
 router = APIRouter(prefix="/api/v1", tags=["changes"])
 
 Page = Annotated[int, Query(ge=1, le=1_000)]
-NEEDED = {
-    Audience.INFORMATION: Permission.INFORMATION,
-    Audience.TRADING: Permission.TRADING,
-    Audience.ORGANISATION: Permission.CHANGES,
-}
 
 
 def for_audience(audience: Audience, who: Annotated[Principal, Depends(who_asks)]) -> Principal:

@@ -115,7 +115,7 @@ def get_schema_org(request: Request, listing_id: str, data: Data) -> Response:
     response_class=LinesResponse,
     responses={200: {"description": "One JSON object a line; the header Link, rel=next, leads to the next page"}},
 )
-def export_listings(
+def harvest_listings(
     request: Request,
     data: Data,
     narrowed: Narrowed,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlmodel import Session, col, select
 
-from app.tables import AuditRow, DeliveryRow, EventRow, SubscriptionRow
+from app.tables import AuditRow, EventRow, SubscriptionRow
 
 
 def events_after(
@@ -36,22 +36,6 @@ def subscriptions(session: Session, organisation_id: str) -> list[SubscriptionRo
     """All subscriptions of an organisation, the oldest first."""
     chosen = select(SubscriptionRow).where(SubscriptionRow.organisation_id == organisation_id)
     return list(session.exec(chosen.order_by(col(SubscriptionRow.created_at), col(SubscriptionRow.id))))
-
-
-def deliveries(session: Session, subscription_id: str, status: str | None, limit: int) -> list[DeliveryRow]:
-    """The latest deliveries of a subscription, the newest first."""
-    chosen = select(DeliveryRow).where(DeliveryRow.subscription_id == subscription_id)
-    if status is not None:
-        chosen = chosen.where(DeliveryRow.status == status)
-    return list(
-        session.exec(chosen.order_by(col(DeliveryRow.created_at).desc(), col(DeliveryRow.event_id)).limit(limit))
-    )
-
-
-def pending_deliveries(session: Session, limit: int) -> list[DeliveryRow]:
-    """Deliveries that are still to be made, the oldest event first."""
-    chosen = select(DeliveryRow).join(EventRow).where(DeliveryRow.status == "pending")
-    return list(session.exec(chosen.order_by(col(EventRow.sequence)).limit(limit)))
 
 
 def last_audit(session: Session) -> AuditRow | None:

@@ -79,7 +79,7 @@ def test_only_what_the_public_may_do_is_open_without_a_key(described: dict[str, 
     open_to_all = {
         operation["operationId"] for *_, operation in operations(described) if {} in operation.get("security", [])
     }
-    assert {"list_listings", "search", "atom_feed", "export_listings"} <= open_to_all
+    assert {"list_listings", "search", "atom_feed", "harvest_listings"} <= open_to_all
     assert not {"post_listing", "list_pairings", "list_audit"} & open_to_all
 
 
