@@ -94,7 +94,7 @@ def retry_after(text: str, now: datetime) -> float | None:
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
     try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
+        then = parsedate_to_datetime(text).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (then.astimezone(UTC).replace(tzinfo=None) - now).total_seconds())
+    return max(0.0, (then - now).total_seconds())

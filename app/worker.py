@@ -116,7 +116,12 @@ class Worker:
             message = deliveries.message(session, claim, self._signing, now)
         if message is None:
             return None
-        return asdict(self._sender.send(message.url, message.body, message.headers, now))
+        try:
+            outcome = self._sender.send(message.url, message.body, message.headers, now)
+        except Exception:
+            log.exception("the delivery of %s could not be sent", claim.event_id)  # counted, or it would never end
+            outcome = Outcome(None, "a defect of the service; its log says which")
+        return asdict(outcome)
 
     def _record(self, claim: Claim, sent: dict[str, Any]) -> None:
         outcome = Outcome(**sent)
@@ -174,13 +179,11 @@ class Worker:
 
 
 def _forget_workflows(before: datetime) -> None:
-    """Drop what DBOS keeps of workflows that ended before then."""
+    """Drop what DBOS keeps of workflows that began before then. One that is open is begun anew by the next claim."""
     from dbos import DBOS
 
     text = before.replace(tzinfo=UTC).isoformat()
-    while found := DBOS.list_workflows(
-        status=OVER, completed_before=text, limit=BLOCK, load_input=False, load_output=False
-    ):
+    while found := DBOS.list_workflows(end_time=text, limit=BLOCK, load_input=False, load_output=False):
         DBOS.delete_workflows([one.workflow_id for one in found])
 
 

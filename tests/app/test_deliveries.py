@@ -1,4 +1,6 @@
+import os
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -281,7 +283,7 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert retry_after("120", NOW) == 120
     assert retry_after("Fri, 02 Jan 2026 03:05:05 GMT", NOW) == 60
     assert retry_after("Fri, 02 Jan 2026 03:00:00 GMT", NOW) == 0
-    for text in ("", "soon", "-5", "1" * 30, "²"):
+    for text in ("", "soon", "-5", "1" * 30, "²", "Fri, 31 Dec 9999 23:00:00 -2300"):
         assert retry_after(text, NOW) is None
 
 
@@ -535,10 +537,61 @@ def test_an_attempt_whose_answer_came_but_was_not_written_down_is_not_sent_again
     with listening(status(204)) as receiver:
         outbox.subscribe(receiver.url)
         ids = outbox.happen(1)
-        with working(outbox, plan=Plan(QUICK.retries, timedelta(seconds=1))):
+        with working(outbox, plan=Plan(QUICK.retries, timedelta(seconds=4))):
             try:
                 outbox.wait(ids, "delivered")
             finally:
                 dead.set()
     assert len(calls) == 2
     assert receiver.ids == Counter(ids)
+
+
+def test_the_command_delivers_until_it_is_told_to_end(outbox: Outbox) -> None:
+    with listening(status(204)) as receiver:
+        outbox.subscribe(receiver.url)
+        ids = outbox.happen(2)
+        surroundings = {
+            **os.environ,
+            "DUKOU_HOME": str(outbox.settings.home),
+            "DUKOU_SECRET": SECRET,
+            "DUKOU_WEBHOOK_ALLOW": f"127.0.0.1:{receiver.port}",
+        }
+        command = [sys.executable, "-c", "from app.cli import main; main()", "worker"]
+        process = subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True)
+        try:
+            outbox.wait(ids, "delivered")
+        finally:
+            assert end(process, signal.SIGTERM) == 0
+    assert receiver.ids == Counter(ids)
+
+
+def test_a_defect_while_sending_counts_as_a_failed_attempt(outbox: Outbox) -> None:
+    class Broken(Sender):
+        def send(self, *_: Any) -> Outcome:
+            raise RuntimeError("a defect")
+
+    outbox.subscribe("https://198.18.0.1/")
+    with working(outbox, Broken(OWN), Plan(retries=())):
+        (row,) = outbox.wait(outbox.happen(), "dead")
+    assert row.last_error == "a defect of the service; its log says which"
+
+
+def test_what_dbos_keeps_of_old_workflows_is_dropped(outbox: Outbox) -> None:
+    def workflows() -> int:
+        connection = sqlite3.connect(outbox.settings.home / "workflows.db")
+        (count,) = connection.execute("SELECT count(*) FROM workflow_status").fetchone()
+        connection.close()
+        return int(count)
+
+    with listening(status(204)) as receiver:
+        outbox.subscribe(receiver.url)
+        with working(outbox):
+            outbox.wait(outbox.happen(2), "delivered")
+        assert workflows() == 2
+        later = Worker(outbox.settings, outbox.database, QUICK, every=0.1, clock=lambda: utc_now() + timedelta(days=2))
+        later.start()
+        until = time.monotonic() + 10
+        while workflows():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        later.stop()
