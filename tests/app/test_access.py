@@ -43,7 +43,8 @@ def api_routes(settings: Settings) -> list[APIRoute]:
     described = {
         (method.upper(), path) for path, item in create_app(settings).openapi()["paths"].items() for method in item
     }
-    assert {(next(iter(route.methods)), route.path) for route in routes} == described
+    shown = {(method, route.path) for route in routes if route.include_in_schema for method in route.methods}
+    assert shown == described
     return routes
 
 

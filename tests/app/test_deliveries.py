@@ -537,7 +537,7 @@ def test_an_attempt_whose_answer_came_but_was_not_written_down_is_not_sent_again
     with listening(status(204)) as receiver:
         outbox.subscribe(receiver.url)
         ids = outbox.happen(1)
-        with working(outbox, plan=Plan(QUICK.retries, timedelta(seconds=1))):
+        with working(outbox, plan=Plan(QUICK.retries, timedelta(seconds=4))):
             try:
                 outbox.wait(ids, "delivered")
             finally:

@@ -99,7 +99,7 @@ def step(client: TestClient, pairing_id: str, action: str, **more: Any) -> dict[
 
 def screen(world: World, offer_id: str) -> None:
     """A named person's decision on the offer."""
-    digest = world.app.state.catalogue.digest
+    digest = world.app.state.live.catalogue.digest
     with world.database.writing() as session:
         offer, person = session.get(ListingRow, offer_id), session.get(PersonRow, world.ids["manager"])
         assert offer is not None

@@ -94,7 +94,7 @@ def take(live: Live, offer: ListingRow, need: ListingRow, *reasons: Reason, acti
     found = Pairing(offer.id, need.id, None, None, 0.5, {}, (), None)
     now = utc_now()
     with live.database.writing() as session:
-        row = proposals.by_hand(session, found, now)
+        row = proposals.by_hand(session, OPERATOR, found, now)
         for what, answer in [(Action.DECLINE, Answer(reason=one)) for one in reasons] or [(action, Answer())]:
             sides = queries.sides(session, row)
             pairings.take(session, OPERATOR, row, sides, what, answer, row.version, "none", now)

@@ -312,6 +312,14 @@ def test_a_run_leaves_alone_what_people_are_at(world: World) -> None:
     assert world.manager.get(f"/api/v1/pairings/{pairing}").json() == before
 
 
+def test_what_somebody_has_taken_up_no_run_takes_away(world: World) -> None:
+    pair(world)
+    with world.database.writing() as session:
+        assert dict(proposals.record(session, [found(world)], "one", NOW)) == {"updated": 1}
+        assert dict(proposals.lapse(session, "two", NOW)) == {}
+    assert state_of(world) == "proposed"
+
+
 def test_interest_keeps_a_proposal_from_lapsing(world: World) -> None:
     pairing = pair(world)
     step(world.seeker, pairing, "interest", consent=True)
