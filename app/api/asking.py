@@ -25,6 +25,7 @@ from app.errors import FieldError, Forbidden, TooMany, Unusable, VersionMismatch
 from app.search import Live
 
 COOKIE = "dukou_session"
+LAST_NUMBER = 2**31 - 1  # as far as the database counts
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `Authorization: Bearer dk_…`")
@@ -185,4 +186,4 @@ def after_number(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         fix = "must be a cursor that an earlier answer gave, or empty"
         raise Unusable(f"after: {fix}", [FieldError("after", fix)])
-    return int(cursor)
+    return min(int(cursor), LAST_NUMBER)

@@ -86,7 +86,9 @@ def test_a_changed_listing_is_found_by_its_new_text(filled: World) -> None:
     query = {"text": "graphene battery electrodes", "limit": 1}
     filled.offerer.post("/api/v1/search", json=query)
     filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+    assert (
+        filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
+    )
 
 
 def test_only_changed_text_is_embedded(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +116,9 @@ def test_many_threads_post_and_search_at_once(filled: World) -> None:
     def work(number: int) -> None:
         record = NEED | {"reference": f"t{number}", "title": f"Pump number {number}"}
         statuses.append(filled.seeker.post("/api/v1/listings", json=record).status_code)
-        statuses.append(filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code)
+        statuses.append(
+            filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code
+        )
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -163,9 +167,7 @@ def test_a_body_over_the_limit_is_413(world: World, announced: bool) -> None:
         ({"country": "KZ", "region": "CN-50"}, "region"),
     ],
 )
-def test_an_invalid_listing_is_422_and_names_the_field(
-    world: World, change: dict[str, object], field: str
-) -> None:
+def test_an_invalid_listing_is_422_and_names_the_field(world: World, change: dict[str, object], field: str) -> None:
     body = problem(world.offerer.post("/api/v1/listings", json=OFFER | change), 422)
     assert body["errors"][0]["field"] == field
     assert body["errors"][0]["fix"]
@@ -194,13 +196,11 @@ def test_a_body_that_is_no_object_is_a_problem_not_a_defect(world: World, conten
     problem(response, response.status_code)
 
 
-def test_half_a_surrogate_pair_is_refused_in_an_id_and_replaced_in_text(world: World) -> None:
+def test_half_a_surrogate_pair_is_refused(world: World) -> None:
     headers = {"content-type": "application/json"}
-    content = json.dumps(OFFER | {"reference": "a\ud800"}).encode()
-    problem(world.offerer.post("/api/v1/listings", content=content, headers=headers), 422)
-    content = json.dumps(OFFER | {"title": "a\ud800"}).encode()
-    assert world.offerer.post("/api/v1/listings", content=content, headers=headers).json()["title"] == "a?"
-    assert world.public.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
+    for field in ("reference", "title"):
+        content = json.dumps(OFFER | {field: "a\ud800"}).encode()
+        problem(world.offerer.post("/api/v1/listings", content=content, headers=headers), 422)
 
 
 def test_a_defect_is_500_and_says_nothing_of_the_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,9 @@ def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replace
     query = {"text": "graphene battery electrodes", "limit": 50}
     base = [item["id"] for item in filled.offerer.post("/api/v1/search", json=query).json()["items"]]
     filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    filled.offerer.post("/api/v1/listings", json=OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"})
+    filled.offerer.post(
+        "/api/v1/listings", json=OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"}
+    )
     found = filled.offerer.post("/api/v1/search", json=query).json()["items"]
     assert live._snapshot is not None
     assert live._snapshot.tail is not None
@@ -372,4 +374,7 @@ def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_
     assert live._building is not None
     live._building.join(20)
     assert filled.offerer.get("/api/v1/listings/many-1/matches").status_code == 200
-    assert len(filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]) == 7
+    assert (
+        len(filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"])
+        == 7
+    )
