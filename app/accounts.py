@@ -10,6 +10,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
@@ -30,7 +31,6 @@ USED_EVERY = timedelta(minutes=1)  # the last use of a key is written down no mo
 Row = TypeVar("Row", NodeRow, OrganisationRow, PersonRow, ApiKeyRow)
 
 _hasher = PasswordHasher()
-_nobody = _hasher.hash("nobody has this password")  # checked for unknown addresses, so that time tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,9 @@ def check_password(password: str) -> None:
 def person_of_password(session: Session, email: str, password: str) -> PersonRow:
     """Who signs in. Raises SignInNeeded, the same for every cause."""
     person = queries.person_by_email(session, email)
-    known = person.password_hash if person is not None and person.active else None
+    known, nobody = person.password_hash if person is not None and person.active else None, _nobody()
     try:
-        _hasher.verify(known or _nobody, password[: LONGEST + 1])
+        _hasher.verify(known or nobody, password[: LONGEST + 1])
     except (VerificationError, InvalidHashError):
         known = None
     if person is None or known is None:
@@ -136,6 +136,12 @@ def person_of_password(session: Session, email: str, password: str) -> PersonRow
         person.password_hash = _hasher.hash(password)
         session.add(person)
     return person
+
+
+@cache
+def _nobody() -> str:
+    """A hash to check where the address is unknown, so that time tells nothing; made at need: it takes a while."""
+    return _hasher.hash("nobody has this password")
 
 
 def sign_in(session: Session, person: PersonRow, now: datetime, *, instead_of: str | None = None) -> SignedIn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ class Database:
         self.engine = _engine(url)
         self._server = self.engine.dialect.name != "sqlite"
         self._reader, self._writer = _roles(self.engine)
+        self._turn = threading.Lock()
         with translated():
             migrate(self._writer)
 
@@ -53,12 +55,25 @@ class Database:
         One writer at a time, in every process: what a use case has read still holds when it writes, and numbers that
         it takes follow the order of the commits (decision 0015). Nothing slow belongs inside.
         """
-        with translated(), Session(self._writer, expire_on_commit=False) as session:
+        with self._in_turn(), translated(), Session(self._writer, expire_on_commit=False) as session:
             if self._server:
                 session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
                 session.connection().exec_driver_sql("SELECT number FROM revision FOR UPDATE")
             yield session
             session.commit()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Threads queue here for an SQLite file: its own way of waiting is to try again, which starves some."""
+        if self._server:
+            yield
+            return
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise StorageBusy("too many requests wait to write; try again")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Give all connections back."""

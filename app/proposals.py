@@ -19,6 +19,8 @@ from matching import Pairing
 
 Counts = Counter[str]
 
+BY_HAND = "by hand"  # the run of what somebody has taken up: no run lets it lapse
+
 
 def record(session: Session, found: Iterable[Pairing], run: str, now: datetime) -> Counts:
     """Take over pairings that a run found.
@@ -42,7 +44,7 @@ def lapse(session: Session, run: str, now: datetime, looked_at: Collection[str] 
         queries.in_states(session, waiting) if looked_at is None else queries.touching(session, looked_at, waiting)
     )
     for row in present:
-        if row.run != run and row.offer_interest_at is None and row.need_interest_at is None:
+        if row.run not in (run, BY_HAND) and row.offer_interest_at is None and row.need_interest_at is None:
             _move(session, row, Action.LAPSE, "no longer proposed", now)
             counts["lapsed"] += 1
     return counts
@@ -62,7 +64,12 @@ def _record_one(session: Session, one: Pairing, run: str, now: datetime) -> str:
 def by_hand(session: Session, one: Pairing, now: datetime) -> PairingRow:
     """The pairing of two listings that somebody takes up before, or although, no run has proposed it."""
     row = queries.of_listings(session, one.offer, one.need)
-    return row if row is not None else _new(session, one, "by hand", now)
+    if row is None:
+        return _new(session, one, BY_HAND, now)
+    if row.state == State.PROPOSED:
+        row.run = BY_HAND
+        session.add(row)
+    return row
 
 
 def _new(session: Session, one: Pairing, run: str, now: datetime) -> PairingRow:
@@ -115,7 +122,8 @@ def _may_reopen(session: Session, row: PairingRow) -> bool:
 
 
 def _refresh(session: Session, row: PairingRow, one: Pairing, run: str, sides: Sides, now: datetime) -> None:
-    row.probability, row.parts, row.direction, row.run = one.probability, one.parts, one.direction, run
+    row.probability, row.parts, row.direction = one.probability, one.parts, one.direction
+    row.run = BY_HAND if row.run == BY_HAND else run
     row.evidence = [asdict(evidence) for evidence in one.evidence]
     row.offer_version, row.need_version, row.updated_at = sides.offer.version, sides.need.version, now
     session.add(row)
