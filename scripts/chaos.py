@@ -176,7 +176,7 @@ def wait_for_answers(people: Cast, number: int) -> None:
 def finish(service: Service, database: Database, people: Cast, threads: list[threading.Thread]) -> None:
     """The last life: every client gets its answer, readers come to the end, proposals catch up. Raises Violation."""
     service.start()
-    service.wait("/health/ready")
+    service.wait("/health/ready", CATCH_UP)
     people.stop.set()
     for thread in threads:
         thread.join(CATCH_UP)
