@@ -11,6 +11,7 @@ import secrets
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
@@ -32,7 +33,6 @@ USED_EVERY = timedelta(minutes=1)  # the last use of a key is written down no mo
 Row = TypeVar("Row", NodeRow, OrganisationRow, PersonRow, ApiKeyRow)
 
 _hasher = PasswordHasher()
-_nobody = _hasher.hash("nobody has this password")  # checked for unknown addresses, so that time tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def person_of_password(session: Session, email: str, password: str) -> PersonRow
     person = queries.person_by_email(session, email) if email.isprintable() else None
     known = person.password_hash if person is not None and person.active else None
     try:
-        _hasher.verify(known or _nobody, _typed(password[: LONGEST + 1]).encode("utf-8", "replace"))
+        _hasher.verify(known or _nobody(), _typed(password[: LONGEST + 1]).encode("utf-8", "replace"))
     except (VerificationError, InvalidHashError):
         known = None
     if person is None or known is None:
@@ -144,6 +144,12 @@ def renewed_hash(person: PersonRow, password: str) -> str | None:
     """A password that has just proven right, hashed by today's measure, where it was by an older one."""
     known = person.password_hash
     return _hasher.hash(_typed(password)) if known is not None and _hasher.check_needs_rehash(known) else None
+
+
+@cache
+def _nobody() -> str:
+    """A hash to check where the address is unknown, so that time tells nothing; made at need: it takes a while."""
+    return _hasher.hash("nobody has this password")
 
 
 def sign_in(session: Session, person: PersonRow, now: datetime, *, instead_of: str | None = None) -> SignedIn:

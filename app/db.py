@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +13,22 @@ import alembic.command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session, create_engine
 
 from app.errors import AppError, Conflict, StorageBusy, StorageFull, Unusable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-PATIENCE = 10  # seconds to wait for a locked SQLite file
+PATIENCE = 10  # seconds to wait for the writer before, or for a server to answer
+CONNECTIONS = 64  # at most, of one process: more than the threads of a server that answer requests
 WRITING = "dukou_writing"  # the option of connections that write
 MIGRATION_LOCK = 7_218_553  # an arbitrary number that all servers share
 NO_TEXT = "the request holds characters that are no text (U+0000, half of a surrogate pair); leave them out"
+BUSY = ("locked", "timeout", "connection")  # in the words of SQLite and of a driver without a server
+FULL = ("full", "No space", "disk I/O", "readonly", "unable to open")
+BUSY_STATES = ("08", "40", "53300", "55P03", "57")  # SQLSTATE: connection, rollback, too many, locked, shutting down
+FULL_STATES = ("25006", "53100")  # read-only, disk full
 
 
 class Database:
@@ -29,14 +37,16 @@ class Database:
     def __init__(self, url: str) -> None:
         make_folder(url)
         self.engine = _engine(url)
-        self._writer = self.engine.execution_options(**{WRITING: True})
+        self._server = self.engine.dialect.name != "sqlite"
+        self._reader, self._writer = _roles(self.engine)
+        self._turn = threading.Lock()
         with translated():
             migrate(self._writer)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one state of the database and keeps nothing."""
-        with translated(), Session(self.engine, expire_on_commit=False) as session:
+        with translated(), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -46,11 +56,25 @@ class Database:
         One writer at a time, in every process: what a use case has read still holds when it writes, and numbers that
         it takes follow the order of the commits (decision 0015). Nothing slow belongs inside.
         """
-        with translated(), Session(self._writer, expire_on_commit=False) as session:
-            if session.get_bind().dialect.name != "sqlite":
+        with self._in_turn(), translated(), Session(self._writer, expire_on_commit=False) as session:
+            if self._server:
+                session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
                 session.connection().exec_driver_sql("SELECT number FROM revision FOR UPDATE")
             yield session
             session.commit()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Threads queue here for an SQLite file: its own way of waiting is to try again, which starves some."""
+        if self._server:
+            yield
+            return
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise StorageBusy("too many requests wait to write; try again")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Give all connections back."""
@@ -85,22 +109,24 @@ def make_folder(url: str) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Tell a full disk, a locked database and text that cannot be stored from defects."""
+    """Tell a full disk, a locked or absent database and text that is none from defects."""
     try:
         yield
-    except UnicodeEncodeError as error:
-        raise Unusable(NO_TEXT) from error
     except IntegrityError as error:
         raise Conflict("another request wrote the same thing at the same time; send it again") from error
-    except DatabaseError as error:
+    except (UnicodeEncodeError, DataError) as error:
+        raise Unusable(NO_TEXT) from error
+    except PoolTimeout as error:
+        raise StorageBusy("too many requests wait for the database; try again") from error
+    except DBAPIError as error:
         raise _in_words(error) from error
 
 
-def _in_words(error: DatabaseError) -> AppError | DatabaseError:
-    reason = str(error.orig)
-    if any(sign in reason for sign in ("locked", "timeout", "connection")):
+def _in_words(error: DBAPIError) -> AppError | DBAPIError:
+    reason, state = str(error.orig).strip(), getattr(error.orig, "sqlstate", None) or ""
+    if error.connection_invalidated or state.startswith(BUSY_STATES) or any(sign in reason for sign in BUSY):
         return StorageBusy(f"the database does not answer in time ({reason}); try again")
-    if any(sign in reason for sign in ("full", "No space", "disk I/O", "readonly", "unable to open")):
+    if state.startswith(FULL_STATES) or any(sign in reason for sign in FULL):
         return StorageFull(f"the database cannot be written: {reason}")
     if "NUL" in reason:  # PostgreSQL's texts hold none
         return Unusable(NO_TEXT)
@@ -109,17 +135,35 @@ def _in_words(error: DatabaseError) -> AppError | DatabaseError:
     return error
 
 
+def with_driver(url: str) -> str:
+    """A PostgreSQL address as it is commonly written, with the driver that Dukou brings."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
 def _engine(url: str) -> Engine:
     """Raises Unusable for what is no database's address, and where its driver is not installed."""
+    pool = {"pool_pre_ping": True, "pool_timeout": PATIENCE, "max_overflow": CONNECTIONS - 5}
     try:
         if make_url(url).get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            return create_engine(
+                with_driver(url), connect_args={"connect_timeout": PATIENCE}, hide_parameters=True, **pool
+            )
     except (ArgumentError, ImportError) as error:
         raise Unusable(f"DUKOU_DATABASE_URL: {error}") from error
-    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
+    if make_url(url).database in (None, "", ":memory:"):
+        pool = {}
+    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _roles(engine: Engine) -> tuple[Engine, Engine]:
+    """The engine for who reads and for who writes: a reader sees one state, a writer what was committed before it."""
+    if engine.dialect.name == "sqlite":
+        return engine, engine.execution_options(**{WRITING: True})
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return reader, engine.execution_options(isolation_level="READ COMMITTED")
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

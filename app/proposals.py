@@ -68,7 +68,12 @@ def _record_one(session: Session, one: Pairing, run: str, now: datetime) -> str:
 def by_hand(session: Session, who: Principal, one: Pairing, now: datetime) -> PairingRow:
     """The pairing of two listings that somebody takes up before, or although, no run has proposed it."""
     row = queries.of_listings(session, one.offer, one.need)
-    return row if row is not None else _new(session, who, one, "by hand", now)
+    if row is None:
+        return _new(session, who, one, "by hand", now)
+    if row.state == State.PROPOSED and not _is_wanted(session, row):
+        sides, note = queries.sides(session, row), Answer(note="by hand")
+        pairings.write_step(session, who, row, sides, Action.PROPOSE, State.PROPOSED, note, now)
+    return row
 
 
 def _new(session: Session, who: Principal, one: Pairing, run: str, now: datetime) -> PairingRow:

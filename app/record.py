@@ -18,6 +18,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -30,10 +31,31 @@ PATENT_CLASS = r"^[A-HY][0-9]{2}[A-Z]( ?[0-9]{1,4}(/[0-9]{2,6})?)?$"
 COUNTRY = r"^[A-Z]{2}$"
 
 
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def _visible(text: str) -> str:
+    if NO_TEXT.search(text):
+        raise ValueError("holds characters that are no text; write whole characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_visible)]
+
+
 class Wire(BaseModel):
     """What all input has in common: a key that is not known is refused, so that a typing error is noticed."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        """Neither NUL nor half a surrogate pair: PostgreSQL stores neither, and no reader could show them."""
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                _visible(text)
+        return value
 
 
 class Stage(StrEnum):
@@ -73,15 +95,6 @@ class Disclosure(StrEnum):
     PUBLIC = "public"
     REGISTERED = "registered"
     INTRODUCTION = "introduction"
-
-
-def _visible(text: str) -> str:
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in text) or "\x00" in text:
-        raise ValueError("holds characters that are no text; write whole characters")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_visible)]
 
 
 class Translation(Wire):

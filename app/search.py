@@ -47,6 +47,7 @@ from matching import (
     load_space,
     match_market,
     prepare_catalogue,
+    prepare_languages,
     read_listing,
     save_space,
     scored_pair,
@@ -219,6 +220,7 @@ class Live:
     def _load_quietly(self) -> None:
         """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
+            prepare_languages()
             self.load()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)

@@ -21,6 +21,7 @@ from matching.errors import (
     ModelError,
 )
 from matching.evidence import Evidence
+from matching.language import prepare_languages
 from matching.listing import FIELDS, MODES, Listing, Side, read_listing
 from matching.market import Market
 from matching.models import Models, hashing_models, load_models
@@ -82,6 +83,7 @@ __all__ = [
     "match_market",
     "plain_run",
     "prepare_catalogue",
+    "prepare_languages",
     "read_catalogue",
     "read_listing",
     "run_of",

@@ -6,7 +6,9 @@ language only breaks near-ties, as between Malay and Indonesian or in a title of
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -51,3 +53,18 @@ def _detector() -> LanguageDetector:
 
     codes = [getattr(IsoCode639_1, code.upper()) for code in LANGUAGES]
     return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()
+
+
+@cache
+def prepare_languages() -> None:
+    """Load the models of all languages, one language at a time.
+
+    The first detection would load them all at once and keep every other thread of the process waiting for seconds:
+    lingua does not give up the interpreter meanwhile. All detectors share what is loaded.
+    """
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
+
+    for one, other in itertools.pairwise(LANGUAGES):
+        codes = [getattr(IsoCode639_1, code.upper()) for code in (one, other)]
+        LanguageDetectorBuilder.from_iso_codes_639_1(*codes).with_preloaded_language_models().build()
+        time.sleep(0.01)  # for those who wait

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -20,10 +21,24 @@ from app.access import PUBLIC, Permission, Principal, check
 from app.audit import Audit
 from app.clock import utc_now
 from app.db import Database
-from app.errors import FieldError, Forbidden, TooMany, Unusable, VersionMismatch, VersionMissing
+from app.errors import (
+    FieldError,
+    Forbidden,
+    StorageBusy,
+    StorageFull,
+    TooMany,
+    Unusable,
+    VersionMismatch,
+    VersionMissing,
+)
 from app.search import Live
+from app.tables import ApiKeyRow
+
+log = logging.getLogger(__name__)
 
 COOKIE = "dukou_session"
+SET_BACK = 10.0  # seconds that a clock may be put right by without anybody's count being dropped
+LAST_NUMBER = 2**31 - 1  # as far as the database counts
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `Authorization: Bearer dk_…`")
@@ -41,6 +56,7 @@ class Limits:
     def __init__(self, public: str, known: str, sign_in: str) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._public, self._known, self._sign_in = parse(public), parse(known), parse(sign_in)
+        self._latest = 0.0
 
     def count(self, who: Principal, address: str) -> None:
         """Count a request. Raises TooMany."""
@@ -56,10 +72,17 @@ class Limits:
             self._hit(self._sign_in, "sign-in-as", email.lower())
 
     def _hit(self, limit: RateLimitItem, kind: str, name: str) -> None:
+        self._follow_clock(time.time())
         if not self._limiter.hit(limit, kind, name):
             free_at, _ = self._limiter.get_window_stats(limit, kind, name)
             wait = max(1, math.ceil(free_at - time.time()))
             raise TooMany(f"more than {limit}; try again in {wait} s", wait)
+
+    def _follow_clock(self, now: float) -> None:
+        """Count anew when the clock has been set back: what was counted would lie ahead, and hold until then."""
+        if now < self._latest - SET_BACK:
+            self._limiter.storage.reset()
+        self._latest = now
 
 
 def database(request: Request) -> Database:
@@ -133,10 +156,18 @@ def _by_key(data: Database, header: str, at: datetime) -> Principal:
     with data.reading() as session:
         who, row = accounts.of_key(session, text.strip() if scheme.lower() == "bearer" else "", at)
     if accounts.use_is_due(row, at):
+        _write_down_use(data, row, at)
+    return who
+
+
+def _write_down_use(data: Database, row: ApiKeyRow, at: datetime) -> None:
+    """For whoever looks after the keys; who only reads is served on a full disk too."""
+    try:
         with data.writing() as session:
             used = session.merge(row)
             used.last_used_at = at
-    return who
+    except (StorageBusy, StorageFull) as error:
+        log.warning("the use of the key %s is not written down: %s", row.id, error)
 
 
 def _by_session(request: Request, data: Database, token: str, at: datetime) -> Principal:
@@ -183,4 +214,4 @@ def after_number(cursor: str, name: str = "after") -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         fix = "must be a cursor that an earlier answer gave, or empty"
         raise Unusable(f"{name}: {fix}", [FieldError(name, fix)])
-    return int(cursor)
+    return min(int(cursor), LAST_NUMBER)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,13 +79,21 @@ def narrowed(chosen: SelectOfScalar[ListingRow], wanted: Wanted) -> SelectOfScal
             chosen = chosen.where(column == value)
     if wanted.organisation is not None:
         chosen = chosen.where(ListingRow.organisation_id == wanted.organisation)
+    return chosen.where(*_told(wanted))
+
+
+def _told(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    """What is read from the record, where codes stand as their author wrote them: in either case, or not at all."""
+    record = col(ListingRow.record)
     if wanted.country is not None:
-        chosen = chosen.where(col(ListingRow.record)["country"].as_string() == wanted.country)
+        told = func.coalesce(record["country"].as_string(), func.substr(record["region"].as_string(), 1, 2))
+        yield func.upper(told) == wanted.country.upper()
     if wanted.language is not None:
-        chosen = chosen.where(col(ListingRow.record)["language"].as_string() == wanted.language)
+        tag, primary = func.lower(record["language"].as_string()), wanted.language.lower()
+        yield or_(tag == primary, tag.startswith(f"{primary}-", autoescape=True))
     if wanted.field is not None:
-        chosen = chosen.where(cast(col(ListingRow.record)["fields"], String).contains(f'"{wanted.field}"'))
-    return chosen
+        fields = func.coalesce(cast(col(ListingRow.corrected_fields), String), cast(record["fields"], String))
+        yield func.replace(fields, f'"{wanted.field}"', "") != fields  # "contains", in one way on every database
 
 
 def readable(who: Principal) -> ColumnElement[bool]:

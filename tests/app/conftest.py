@@ -1,8 +1,11 @@
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -16,6 +19,7 @@ from app.db import Database
 from app.main import create_app
 from app.queries import accounts as account_queries
 from app.settings import Settings
+from scripts.postgres import Server, name_in, running
 
 OFFER = {
     "reference": "o1",
@@ -112,6 +116,62 @@ def settings(tmp_path: Path) -> Settings:
         public_limit="10000/minute",
         known_limit="10000/minute",
     )
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """One server for all tests."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running())
+        except (ImportError, OSError, subprocess.SubprocessError, psycopg.Error) as error:
+            pytest.skip(f"PostgreSQL cannot be started here, nothing is tested with it: {error!r}")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgresql: Server) -> str:
+    """The name of a database with the tables in it, to be copied."""
+    url = postgresql.make()
+    Database(url).close()
+    return name_in(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a database without tables."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'dukou.db'}"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    url = server.make()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a database with its tables, which on PostgreSQL are a copy and there at once."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'dukou.db'}"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    url = server.make(request.getfixturevalue("template"))
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An open database, of each kind in turn."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

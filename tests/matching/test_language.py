@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from matching.language import LANGUAGES, UNKNOWN, detect
@@ -62,3 +65,14 @@ def test_no_texts_give_no_languages() -> None:
 def test_declarations_must_be_as_many_as_texts() -> None:
     with pytest.raises(ValueError, match="zip"):
         detect(["one text"], [None, None])
+
+
+def test_the_first_detection_after_preparing_keeps_nobody_waiting() -> None:
+    """In a process of its own: models once loaded stay."""
+    program = (
+        "import time; from matching.language import detect, prepare_languages; prepare_languages();"
+        "t = time.process_time(); detect(['A pump for the fields', '水泵', 'Насос для полей'] * 5);"
+        "print(time.process_time() - t)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.0  # seconds of work; unprepared it is five and more
