@@ -86,9 +86,7 @@ def test_a_changed_listing_is_found_by_its_new_text(filled: World) -> None:
     query = {"text": "graphene battery electrodes", "limit": 1}
     filled.offerer.post("/api/v1/search", json=query)
     filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    assert (
-        filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
-    )
+    assert filled.offerer.post("/api/v1/search", json=query).json()["items"][0]["title"] == "Graphene battery electrodes"
 
 
 def test_only_changed_text_is_embedded(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,9 +114,7 @@ def test_many_threads_post_and_search_at_once(filled: World) -> None:
     def work(number: int) -> None:
         record = NEED | {"reference": f"t{number}", "title": f"Pump number {number}"}
         statuses.append(filled.seeker.post("/api/v1/listings", json=record).status_code)
-        statuses.append(
-            filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code
-        )
+        statuses.append(filled.offerer.post("/api/v1/search", json={"text": f"pump {number}", "side": "need"}).status_code)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -167,7 +163,9 @@ def test_a_body_over_the_limit_is_413(world: World, announced: bool) -> None:
         ({"country": "KZ", "region": "CN-50"}, "region"),
     ],
 )
-def test_an_invalid_listing_is_422_and_names_the_field(world: World, change: dict[str, object], field: str) -> None:
+def test_an_invalid_listing_is_422_and_names_the_field(
+    world: World, change: dict[str, object], field: str
+) -> None:
     body = problem(world.offerer.post("/api/v1/listings", json=OFFER | change), 422)
     assert body["errors"][0]["field"] == field
     assert body["errors"][0]["fix"]
@@ -314,9 +312,7 @@ def test_what_is_posted_beside_a_large_base_is_found_at_once_and_what_it_replace
     query = {"text": "graphene battery electrodes", "limit": 50}
     base = [item["id"] for item in filled.offerer.post("/api/v1/search", json=query).json()["items"]]
     filled.offerer.post("/api/v1/listings", json=OFFER | {"title": "Graphene battery electrodes", "description": ""})
-    filled.offerer.post(
-        "/api/v1/listings", json=OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"}
-    )
+    filled.offerer.post("/api/v1/listings", json=OFFER | {"reference": "new", "title": "Electrodes of graphene for a battery"})
     found = filled.offerer.post("/api/v1/search", json=query).json()["items"]
     assert live._snapshot is not None
     assert live._snapshot.tail is not None
@@ -374,7 +370,4 @@ def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_
     assert live._building is not None
     live._building.join(20)
     assert filled.offerer.get("/api/v1/listings/many-1/matches").status_code == 200
-    assert (
-        len(filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"])
-        == 7
-    )
+    assert len(filled.offerer.post("/api/v1/search", json={"text": "pump", "side": "need", "limit": 50}).json()["items"]) == 7
