@@ -200,13 +200,11 @@ def test_a_body_that_is_no_object_is_a_problem_not_a_defect(world: World, conten
     problem(response, response.status_code)
 
 
-def test_half_a_surrogate_pair_is_refused_in_an_id_and_replaced_in_text(world: World) -> None:
+def test_half_a_surrogate_pair_is_refused(world: World) -> None:
     headers = {"content-type": "application/json"}
-    content = json.dumps(OFFER | {"reference": "a\ud800"}).encode()
-    problem(world.offerer.post("/api/v1/listings", content=content, headers=headers), 422)
-    content = json.dumps(OFFER | {"title": "a\ud800"}).encode()
-    assert world.offerer.post("/api/v1/listings", content=content, headers=headers).json()["title"] == "a?"
-    assert world.public.post("/api/v1/search", json={"text": "elbows"}).status_code == 200
+    for field in ("reference", "title"):
+        content = json.dumps(OFFER | {field: "a\ud800"}).encode()
+        problem(world.offerer.post("/api/v1/listings", content=content, headers=headers), 422)
 
 
 def test_a_defect_is_500_and_says_nothing_of_the_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from app.db import Database
 from app.errors import AppError, Conflict, VersionMismatch
 from app.events import Audience
 from app.pairings import Action, Answer
-from app.proposals import BY_HAND, by_hand, lapse
+from app.proposals import by_hand, lapse
 from app.proposals import record as record_found
 from app.queries import events as event_queries
 from app.queries import listings as queries
@@ -116,7 +116,8 @@ def test_readers_by_cursor_miss_nothing_while_processes_write(world: World, data
         seeker = session.get_one(OrganisationRow, world.ids["seeker"])
         need = post(session, seeker, NEED)
         offers = [post(session, maker, OFFER | {"reference": f"pair-{i}"}) for i in range(3)]
-        record_found(session, [proposed(offer.id, need.id, 0.5) for offer in offers], BY_HAND, NOW)
+        for offer in offers:
+            by_hand(session, OPERATOR, proposed(offer.id, need.id, 0.5), NOW)
         pairing_ids = [row.id for row in pairing_queries.in_states(session, ["proposed"])]
     followers = [Follower(world, limit) for limit in (4, 1_000)]
     for follower in followers:
@@ -185,7 +186,7 @@ def test_of_two_managers_who_decide_at_once_one_is_told_to_read_again(world: Wor
 def test_what_was_taken_up_by_hand_does_not_lapse_when_the_matching_does_not_find_it(database: Database) -> None:
     with database.writing() as session:
         offer, need = post(session, organisation(session), OFFER), post(session, organisation(session, "Mine"), NEED)
-        row = by_hand(session, proposed(offer.id, need.id, 0.01), NOW)
+        row = by_hand(session, OPERATOR, proposed(offer.id, need.id, 0.01), NOW)
         assert not lapse(session, "posted 1", NOW, [offer.id, need.id])
         record_found(session, [proposed(offer.id, need.id, 0.02)], "night", NOW)
         assert not lapse(session, "next night", NOW)
