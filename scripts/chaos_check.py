@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from app.audit import Audit
 from app.events import EVENT_TYPES, Audience
-from app.pairings import INTRODUCED, TOLD
+from app.pairings import INTRODUCED, TOLD, Action
 from app.queries import listings as queries
 from app.queries import pairings as pairing_queries
 from app.tables import AuditRow, EmbeddingRow, EventRow, ListingRow, ListingVersionRow, PairingRow, StepRow
@@ -71,7 +71,9 @@ def _events(session: Session, audience: Audience, kind: str) -> Iterable[EventRo
 def step_violations(session: Session, managers: Sequence[Manager]) -> Iterator[str]:
     """Each acknowledged step once, each in its audit line; histories without gaps that lead to the present state."""
     acknowledged = {token: pairing for manager in managers for token, pairing in manager.steps.items()}
-    by_people = list(session.exec(select(StepRow).where(StepRow.actor_kind == "person")))
+    by_people = list(
+        session.exec(select(StepRow).where(StepRow.actor_kind == "person", StepRow.action != Action.PROPOSE))
+    )
     stored = Counter((str(step.note), step.pairing_id) for step in by_people)
     lost, odd = Counter(acknowledged.items()) - stored, stored - Counter(acknowledged.items())
     if lost or odd:

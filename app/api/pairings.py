@@ -61,7 +61,9 @@ def list_pairings(
 
 
 @router.post("/pairings", status_code=201)
-def take_up_pairing(body: PairIn, who: Answerer, data: Data, search: Search, at: Now, response: Response) -> PairingOut:
+def take_up_pairing(
+    body: PairIn, who: Answerer, data: Data, search: Search, log: Log, at: Now, response: Response
+) -> PairingOut:
     """Take up an offer and a need, one of them yours, whether or not a run has proposed them."""
     with data.reading() as session:
         offer = listings.readable(session, who, body.offer)
@@ -72,6 +74,7 @@ def take_up_pairing(body: PairIn, who: Answerer, data: Data, search: Search, at:
     with data.writing() as session:
         row = proposals.by_hand(session, who, one, at)
         row, sides = pairings.visible(session, who, row.id)
+        log.record(session, who, "take-up", row.id, at)
         response.headers["ETag"] = f'"{row.version}"'
         return PairingOut.of(row, sides)
 

@@ -100,8 +100,11 @@ def test_the_answer_does_not_tell_whether_an_address_is_known(world: World, emai
     assert response.status_code == 401
     assert "The address or the password is wrong." in response.text
     assert response.headers["www-authenticate"] == "Bearer"
-    body = problem(browser(world).post("/api/v1/session", json={"email": email, "password": "wrong"}), 401)
-    assert body["detail"] == accounts.WRONG
+    answer = browser(world).post("/api/v1/session", json={"email": email, "password": "wrong"})
+    if "\x00" in email:  # no address has one: said before anybody is looked up
+        problem(answer, 422)
+    else:
+        assert problem(answer, 401)["detail"] == accounts.WRONG
 
 
 @pytest.mark.parametrize("email", ["partner@example.org", "nobody@example.org", "centre@example.org"])
