@@ -61,6 +61,7 @@ TAIL_SHARE = 0.05  # of a base, that may have been written since it was built; t
 LONG_TAIL = 200  # and no more than so many, since a tail is made anew at each write
 LONGEST_TAIL = 500  # of more, as after an import, searches wait for the next base with what they have
 DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
+WARMED = range(4, 500, 16)  # tokens of texts encoded before the first request: each new length costs an encoder time
 CHUNK = 64  # texts encoded in one go; between them searches get their turn
 QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
@@ -138,6 +139,8 @@ class Live:
     def load(self) -> None:
         """Load the models and build the market. Raises ModelError, ArtefactError, AppError."""
         models = read_models(self._settings)
+        for tokens in WARMED:
+            models.encoder.encode([" a" * tokens])
         with self._lock:
             self._models = models
             self._snapshot = alone(self._build(models))

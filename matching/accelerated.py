@@ -25,6 +25,7 @@ LAYOUT = 1  # raise it when the network is written in another way, so that old f
 STEP = 16  # tokens that a text's length is filled up to a multiple of
 SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
 BATCH_TOKENS = 2048
+FEW = 8  # texts
 
 
 class AcceleratedEncoder:
@@ -101,7 +102,13 @@ def ensure_network(source: Path) -> Path:
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions, longest first, in batches within the token budget whose texts are of about one length."""
+    """Positions, longest first, in batches within the token budget whose texts are of about one length.
+
+    A few texts, such as a query's, go one by one: their shapes are then few, and all of them met before.
+    """
+    if len(lengths) <= FEW:
+        yield from ([i] for i in range(len(lengths)))
+        return
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batch: list[int] = []
     for i in order:
