@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = Mapping[str, NDArray[np.float32]]
-GROUP = 128  # numbers of a text's state that share a scale when they are rounded to eight bits
+GROUP = 384  # numbers of a text's state that share a scale when they are rounded to eight bits
 MASKED = 30_000.0  # taken off the attention to what is only padding; still a number in float16
 
 
