@@ -42,11 +42,17 @@ def configure(stream: TextIO | None = None, *, for_people: bool | None = None) -
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(for_people)],
         )
     )
+    handler.addFilter(_worth_a_line)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Of others only warnings, even of a library that asks for every detail by itself when it is imported."""
+    return record.levelno >= logging.WARNING or record.name.split(".")[0] in OURS
 
 
 def _rendering(for_people: bool) -> list[structlog.typing.Processor]:

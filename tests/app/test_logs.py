@@ -124,3 +124,14 @@ def test_the_server_writes_json_and_no_queries_to_stderr(tmp_path: Path) -> None
     found = [json.loads(line) for line in errors.splitlines()]
     assert [one["route"] for one in found if one.get("request_id") == "from-the-test"] == ["/health/live"]
     assert "secret" not in errors
+
+
+def test_a_library_that_asks_for_every_detail_gets_no_line(
+    written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chatty = logging.getLogger("bm25s")
+    monkeypatch.setattr(chatty, "level", logging.DEBUG)
+    chatty.debug("a detail")
+    chatty.warning("a warning")
+    assert "a detail" not in written.getvalue()
+    assert "a warning" in written.getvalue()
