@@ -87,6 +87,11 @@ OPERATOR = Principal("operator", "cli", "operator", Role.ADMINISTRATOR, ALLOWED[
 SYSTEM = Principal("system", "dukou", "Dukou", Role.ADMINISTRATOR, ALLOWED[Role.ADMINISTRATOR], nodes=None)
 
 
+def discloses(disclosure: str, who: Principal) -> bool:
+    """Whether the disclosure level of a published listing lets `who` read it, whoever owns it."""
+    return disclosure == "public" or (disclosure == "registered" and who.role is not Role.PUBLIC)
+
+
 def check(who: Principal, permission: Permission) -> None:
     """Raises SignInNeeded for the public, Forbidden for others, where `who` lacks the permission."""
     if permission in who.permissions:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import Session
 
 from app import events, pairings
-from app.access import SYSTEM, Permission, Principal, Role, check_holds
+from app.access import SYSTEM, Permission, Principal, check_holds, discloses
 from app.errors import Conflict, FieldError, Forbidden, NotFound, Unusable, VersionMismatch
 from app.events import Audience
 from app.queries import listings as queries
@@ -101,13 +101,9 @@ def owned(session: Session, who: Principal, listing_id: str) -> ListingRow:
 
 def may_read(who: Principal, row: ListingRow, node_id: str) -> bool:
     """Published listings as far as they are disclosed; one's own always. `queries.listings.readable` is the same."""
-    return who.holds(row.organisation_id, node_id) or (row.status == Status.PUBLISHED and discloses(row, who))
-
-
-def discloses(row: ListingRow, who: Principal) -> bool:
-    """Whether the disclosure level of a published listing lets `who` read it."""
-    known = who.role is not Role.PUBLIC
-    return row.disclosure == Disclosure.PUBLIC or (known and row.disclosure == Disclosure.REGISTERED)
+    return who.holds(row.organisation_id, node_id) or (
+        row.status == Status.PUBLISHED and discloses(row.disclosure, who)
+    )
 
 
 def publish(session: Session, row: ListingRow, now: datetime) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlmodel import Session
 
 from app import compliance, events
-from app.access import Permission, Principal, Role, check
+from app.access import Permission, Principal, Role, check, discloses
 from app.errors import Conflict, FieldError, Forbidden, NotFound, Unusable, VersionMismatch
 from app.events import Audience
 from app.queries import pairings as queries
@@ -134,11 +134,9 @@ def may_see(who: Principal, row: PairingRow, sides: Sides) -> bool:
     if who.role is not Role.PARTNER:
         return any(who.holds(owner.id, owner.node_id) for owner in (sides.offerer, sides.seeker))
     other = {sides.offerer.id: sides.need, sides.seeker.id: sides.offer}.get(who.organisation or "")
-    return other is not None and (row.state in TOLD or _is_open(other))
-
-
-def _is_open(listing: ListingRow) -> bool:
-    return listing.status == "published" and listing.disclosure in ("public", "registered")
+    if other is None:
+        return False
+    return row.state in TOLD or (other.status == "published" and discloses(other.disclosure, who))
 
 
 def take(

@@ -16,8 +16,9 @@ from app.errors import AppError, NotReady
 from app.listings import Status, listing_of
 from app.proposals import Counts
 from app.queries import listings as queries
+from app.results import Sight
 from app.screening import screen_due
-from app.search import Live, Sight
+from app.search import Live
 from app.tables import ListingRow
 
 log = logging.getLogger(__name__)

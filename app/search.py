@@ -6,19 +6,18 @@ import hashlib
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from app.access import Principal, Role
 from app.db import Database
 from app.errors import AppError, NotReady, StorageFull, Unusable
 from app.fusions import with_learned
 from app.likeness import Closely, read_closely
 from app.listings import listing_of
 from app.queries import listings as queries
+from app.results import Results, Sight, ranked
 from app.settings import Settings
 from app.snapshot import Base, Holder, Snapshot, alone
 from app.tables import ListingRow
@@ -36,7 +35,6 @@ from matching import (
     Pairing,
     PreparedCatalogue,
     Side,
-    answers,
     embed,
     embedding_from_bytes,
     embedding_key,
@@ -65,39 +63,6 @@ WARMED = range(4, 500, 16)  # tokens of texts encoded before the first request: 
 CHUNK = 64  # texts encoded in one go; between them searches get their turn
 QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One result: the listing on the other side, its detected language, and the pairing."""
-
-    listing: Listing
-    language: str
-    pairing: Pairing
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Which of the published listings `who` is shown; those of the organisation `without` are left out."""
-
-    who: Principal
-    without: str | None = None
-
-    def shows(self, holder: Holder) -> bool:
-        if holder.organisation_id == self.without:
-            return False
-        known = self.who.role is not Role.PUBLIC
-        disclosed = holder.disclosure == "public" or (known and holder.disclosure == "registered")
-        return disclosed or self.who.holds(holder.organisation_id, holder.node_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Results, best first; the language of what was asked with; the probability from which a match is good."""
-
-    items: tuple[Found, ...]
-    language: str
-    threshold: float
 
 
 def read_models(settings: Settings) -> Models:
@@ -155,13 +120,13 @@ class Live:
         models, snapshot = self._current()
         with self._encoding:
             embedding = embed([query], models.encoder)[0]
-        return _ranked(models, snapshot, query, embedding, limit, sight)
+        return ranked(models, snapshot, query, embedding, limit, sight)
 
     def matches(self, listing: Listing, limit: int, sight: Sight) -> Results:
         """What answers a stored listing, which need not be published. Raises NotReady."""
         models, snapshot = self._current()
         embedding = self._embeddings([listing], models)[listing.text_hash]
-        return _ranked(models, snapshot, listing, embedding, limit, sight)
+        return ranked(models, snapshot, listing, embedding, limit, sight)
 
     def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
         """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
@@ -360,34 +325,6 @@ def _holders(session: Session, rows: Sequence[ListingRow]) -> dict[str, Holder]:
         for row in rows
         if row.status == "published"
     }
-
-
-def _ranked(
-    models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int, sight: Sight
-) -> Results:
-    """Answers from the base and from what was written since, which replaces what the base holds under its ids.
-
-    Where listings are not shown to who asks, more are asked for until there are enough.
-    """
-    wanted = limit
-    while True:
-        market = snapshot.base.market
-        pairings = answers(market, listing, embedding, wanted, tail=snapshot.tail, replaced=snapshot.written)
-        shown = [found for pairing in pairings if (found := _found(snapshot, listing, pairing, sight)) is not None]
-        if len(shown) >= limit or len(pairings) < wanted:
-            return Results(tuple(shown[:limit]), embedding.language, models.fusion.threshold)
-        wanted *= 4
-
-
-def _found(snapshot: Snapshot, listing: Listing, pairing: Pairing, sight: Sight) -> Found | None:
-    """A pairing with its other listing, if that is shown and is not the listing itself."""
-    other = snapshot.listing(pairing.offer if listing.side is Side.NEED else pairing.need)
-    assert other is not None
-    if not sight.shows(snapshot.holder(other.id)):
-        return None
-    met = snapshot.embedding(other.text_hash)
-    assert met is not None
-    return Found(other, met.language, pairing)
 
 
 def _decoded(bodies: dict[str, bytes]) -> dict[str, Embedding]:

@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app import words
 from app.errors import AppError, NotReady, SignInNeeded
 from app.forms import Visiting
-from app.search import Found, Live, Results, Sight
+from app.results import Found, Results, Sight
+from app.search import Live
 from matching import InvalidListing, Side
 
 PAGES = Path(__file__).parent / "pages"

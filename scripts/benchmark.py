@@ -27,7 +27,8 @@ from app.access import OPERATOR
 from app.clock import utc_now
 from app.db import Database
 from app.listings import post_listing
-from app.search import Live, Sight
+from app.results import Sight
+from app.search import Live
 from app.settings import Settings
 from matching import (
     Embedding,

@@ -18,7 +18,7 @@ from app.record import (
     Translation,
     Wire,
 )
-from app.search import Found
+from app.results import Found
 from app.tables import ListingRow, ListingVersionRow
 from matching import Side, read_listing
 
