@@ -50,7 +50,6 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         database = await run_in_threadpool(Database, settings.url)
         app.state.database = database
         app.state.live = Live(settings, database)
-        app.state.loading = app.state.live.start()
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()
         app.state.importer = Importer(database)
@@ -58,6 +57,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         worker = Worker(settings, database) if with_worker else None
         if worker is not None:
             await run_in_threadpool(worker.start)
+        app.state.loading = app.state.live.start()  # last: it would keep the others waiting
         yield
         if worker is not None:
             await run_in_threadpool(worker.stop)

@@ -188,8 +188,8 @@ class Live:
     def _load_quietly(self) -> None:
         """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
-            prepare_languages()
             self.load()
+            prepare_languages()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
             self.failure = str(error)
