@@ -30,9 +30,10 @@ from app.importing import import_file as bring_in
 from app.learning import learn as learn_from_decisions
 from app.lesson_table import lesson_table
 from app.proposing import propose_all
-from app.results import Found, Sight
+from app.results import Found
 from app.search import Live, read_models
 from app.settings import Settings
+from app.snapshot import Sight
 from matching import Matching, MatchingError, MatchOptions, Side, match
 from matching.files import write_atomically
 

@@ -16,10 +16,11 @@ from app.errors import AppError, NotReady
 from app.listings import Status, listing_of
 from app.proposals import Counts
 from app.queries import listings as queries
-from app.results import Sight
 from app.screening import screen_due
 from app.search import Live
+from app.snapshot import Sight
 from app.tables import ListingRow
+from matching import MatchOptions, match_market
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def propose_all(live: Live, run: str, clock: Clock = utc_now) -> Counts:
     """Match all published listings; open proposals that are not found again lapse. Safe to do again after a failure."""
     with live.database.reading() as session:
         up_to = queries.last_written(session)
-    found = sorted(live.match_all(DEPTH), key=lambda one: (one.offer, one.need))
+    found = sorted(match_market(live.market()[1], MatchOptions(DEPTH)).pairings, key=lambda one: (one.offer, one.need))
     counts = Counts()
     for start in range(0, len(found), BLOCK):
         with live.database.writing() as session:

@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app import words
 from app.errors import AppError, NotReady, SignInNeeded
 from app.forms import Visiting
-from app.results import Found, Results, Sight
+from app.results import Found, Results
 from app.search import Live
+from app.snapshot import Sight
 from matching import InvalidListing, Side
 
 PAGES = Path(__file__).parent / "pages"

@@ -24,10 +24,16 @@ class Nearest:
     scores: Vectors
 
 
-Allowed = Callable[[slice], NDArray[np.bool_]]  # rows of the left side → (rows, right side) that may be paired
+Positions = NDArray[np.int64]
+Allowed = Callable[[Positions, Positions], NDArray[np.bool_]]  # rows and columns that broadcast → may be paired
 
 
-def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | None = None) -> tuple[Nearest, Nearest]:
+def nearest_both_ways(
+    left: Vectors | NDArray[np.float16],
+    right: Vectors | NDArray[np.float16],
+    k: int,
+    allowed: Allowed | None = None,
+) -> tuple[Nearest, Nearest]:
     """Exact top k by inner product, rows of `left` among `right` and the reverse; each product is computed once.
 
     Blockwise: a few times BLOCK × len(right) scores stand in memory. Ties go to the lower position. What is not
@@ -35,11 +41,12 @@ def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | 
     """
     rows: list[Nearest] = [_nothing(0, min(k, len(right)))]
     columns = _nothing(len(right), 0)
+    left, right = left.astype(np.float32), right.astype(np.float32)
     for start in range(0, len(left), BLOCK):
-        block = slice(start, start + BLOCK)
-        scores = left[block] @ right.T
+        scores = left[start : start + BLOCK] @ right.T
         if allowed is not None:
-            scores[~allowed(block)] = -np.inf
+            row_numbers = np.arange(start, start + len(scores))[:, None]
+            scores[~allowed(row_numbers, np.arange(len(right))[None, :])] = -np.inf
         rows.append(_top(scores, np.arange(len(right))[None, :], k))
         columns = _merged(columns, _top(scores.T, np.arange(start, start + len(scores))[None, :], k), k)
     stacked = Nearest(np.concatenate([r.positions for r in rows]), np.concatenate([r.scores for r in rows]))

@@ -17,7 +17,7 @@ from app.errors import FieldError, Unusable
 from app.queries import listings as queries
 from app.record import ListingIn
 from app.repeats import answered_before, keep_answer
-from app.results import Results, Sight
+from app.results import Results
 from app.schemas.listings import (
     FieldsIn,
     ListingOut,
@@ -29,6 +29,7 @@ from app.schemas.listings import (
     VersionOut,
     VersionsOut,
 )
+from app.snapshot import Sight
 from app.tables import ListingRow
 from matching import Side
 
