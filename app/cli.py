@@ -29,7 +29,8 @@ from app.files import LineProblem, ListingFile, read_listing_file
 from app.importing import import_file as bring_in
 from app.learning import learn as learn_from_decisions
 from app.lesson_table import lesson_table
-from app.proposing import propose_all
+from app.night_table import night_table, told
+from app.publishing import Publisher
 from app.results import Found
 from app.search import Live, read_models
 from app.settings import Settings
@@ -138,12 +139,22 @@ def import_file(file: Path) -> None:
 
 
 @main.command()
-def propose() -> None:
-    """Match all published listings and keep what answers what as proposals."""
-    with reported(), _live() as live:
-        live.load()
-        counts = propose_all(live, f"by hand {utc_now():%Y-%m-%d %H:%M:%S}")
-    err.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing to propose")
+def night() -> None:
+    """Match everything overnight: embed, match, assign, publish, record. Exit status: 0 done, 2 failed or running."""
+    from app.night import run_night
+
+    logs.configure()
+    with reported(), _database() as database, told() as tell:
+        run, report = run_night(Settings(), database, tell=tell)
+    Console().print(night_table(run, report))
+
+
+@main.command("roll-back")
+def roll_back() -> None:
+    """Go back to the published index before the one in use; running services switch by themselves."""
+    with reported():
+        name = Publisher(Settings().home).roll_back()
+    err.print(f"{name} is in use")
 
 
 @main.command()

@@ -33,6 +33,7 @@ class Embeddings:
 
     def __init__(self, database: Database, models: Models) -> None:
         self._database, self._models = database, models
+        self.made = 0  # texts encoded and stored so far
         self._name = embedding_key(models.encoder)
         self.encoding = threading.Lock()  # held while encoding: tokenizers cannot be shared by threads
 
@@ -62,6 +63,7 @@ class Embeddings:
             found |= dict(zip(keys, made, strict=True))
             with self._database.writing() as session:
                 queries.keep_embeddings(session, self._name, {key: embedding_to_bytes(found[key]) for key in keys})
+            self.made += len(keys)
         return found
 
     def of_ids(self, ids: Sequence[str]) -> list[Embedding]:

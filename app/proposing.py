@@ -20,12 +20,11 @@ from app.screening import screen_due
 from app.search import Live
 from app.snapshot import Sight
 from app.tables import ListingRow
-from matching import MatchOptions, match_market
 
 log = logging.getLogger(__name__)
 
 DEPTH = 50  # proposals for one listing, at most
-BLOCK = 200  # pairings kept in one transaction
+BLOCK = 200  # listings looked at in one go
 EVERY = 0.5  # seconds between two looks
 AFTER_FAILURE = 10.0
 
@@ -37,21 +36,6 @@ def propose_new(live: Live, clock: Clock = utc_now) -> Counts:
         rows = queries.written_after(session, queries.proposed_up_to(session), BLOCK)
     for row in rows:
         counts += _propose_one(live, row, clock)
-    return counts
-
-
-def propose_all(live: Live, run: str, clock: Clock = utc_now) -> Counts:
-    """Match all published listings; open proposals that are not found again lapse. Safe to do again after a failure."""
-    with live.database.reading() as session:
-        up_to = queries.last_written(session)
-    found = sorted(match_market(live.market()[1], MatchOptions(DEPTH)).pairings, key=lambda one: (one.offer, one.need))
-    counts = Counts()
-    for start in range(0, len(found), BLOCK):
-        with live.database.writing() as session:
-            counts += proposals.record(session, found[start : start + BLOCK], run, clock())
-    with live.database.writing() as session:
-        counts += proposals.lapse(session, run, clock())
-        queries.set_proposed_up_to(session, up_to)
     return counts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -83,7 +83,7 @@ def match_market(market: Market, options: MatchOptions | None = None) -> Matchin
         unmatched=tuple(
             sorted(name for stand in market.stands.values() for name in _names(stand) if name not in matched)
         ),
-        unasked=_unasked(market, directions),
+        unasked=unasked(market, directions),
     )
 
 
@@ -107,11 +107,20 @@ class ScoredPairs:
         return ScoredPairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def scored(market: Market, top: int, directions: Collection[Direction], least: float = 0.0) -> ScoredPairs:
-    """All candidate pairs whose probability is at least `least`."""
+def scored(
+    market: Market,
+    top: int,
+    directions: Collection[Direction],
+    least: float = 0.0,
+    progress: Callable[[int], None] | None = None,
+) -> ScoredPairs:
+    """All candidate pairs whose probability is at least `least`; `progress` is told of needs that are done."""
     nothing = Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     parts = [_scored(market, nothing, least)]
-    parts += [_scored(market, found, least) for found in candidates(market, top, directions)]
+    for found in candidates(market, top, directions):
+        parts.append(_scored(market, found, least))
+        if progress is not None:
+            progress(len(np.unique(found.needs)))
     return ScoredPairs.joined(parts)
 
 
@@ -159,7 +168,7 @@ def _names(stand: Stand) -> list[str]:
     return [stand.id(position) for position in range(len(stand))]
 
 
-def _unasked(market: Market, directions: Collection[Direction]) -> int:
+def unasked(market: Market, directions: Collection[Direction]) -> int:
     """How many pairs are closed by their direction."""
     counts = {side: np.bincount(stand.conditions.places, minlength=3) for side, stand in market.stands.items()}
     return int(counts[Side.OFFER] @ ~open_ways(directions) @ counts[Side.NEED])

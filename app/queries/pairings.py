@@ -39,6 +39,25 @@ def of_listings(session: Session, offer_id: str, need_id: str) -> PairingRow | N
     return session.exec(chosen).first()
 
 
+def of_pairs(session: Session, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], PairingRow]:
+    """The pairings of these offers and needs that there are."""
+    wanted, found = set(pairs), dict[tuple[str, str], PairingRow]()
+    offers = sorted({offer for offer, _ in wanted})
+    for start in range(0, len(offers), BLOCK):
+        rows = session.exec(select(PairingRow).where(col(PairingRow.offer_id).in_(offers[start : start + BLOCK])))
+        found.update((key, row) for row in rows if (key := (row.offer_id, row.need_id)) in wanted)
+    return found
+
+
+def listings_of(session: Session, ids: Collection[str]) -> dict[str, ListingRow]:
+    """Listings by id; while they are held, `sides` finds them in the session."""
+    wanted, found = sorted(ids), dict[str, ListingRow]()
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        found.update((row.id, row) for row in session.exec(select(ListingRow).where(block)))
+    return found
+
+
 def sides(session: Session, pairing: PairingRow) -> Sides:
     """Both listings of a pairing and their owners."""
     offer, need = session.get(ListingRow, pairing.offer_id), session.get(ListingRow, pairing.need_id)
@@ -82,10 +101,16 @@ def touching(session: Session, listing_ids: Collection[str], states: Collection[
     return [found[key] for key in sorted(found)]
 
 
-def in_states(session: Session, states: Collection[str]) -> list[PairingRow]:
-    """All pairings in these states."""
-    chosen = select(PairingRow).where(col(PairingRow.state).in_(sorted(states))).order_by(col(PairingRow.id))
-    return list(session.exec(chosen))
+def unfound(session: Session, run: str, state: str, up_to: int, after: str, limit: int) -> list[PairingRow]:
+    """The next pairings by id in a state that another run found, of listings written up to a revision."""
+    chosen = (
+        select(PairingRow)
+        .join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
+        .join(NEED, col(PairingRow.need_id) == col(NEED.id))
+        .where(PairingRow.state == state, PairingRow.run != run, col(PairingRow.id) > after)
+        .where(col(OFFER.revision) <= up_to, col(NEED.revision) <= up_to)
+    )
+    return list(session.exec(chosen.order_by(col(PairingRow.id)).limit(limit)))
 
 
 @dataclass(frozen=True, slots=True)
