@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
-from matching.neighbours import Nearest, best
+from matching.nearest import Nearest, top
 
 FORMAT = "dukou-index-1"
 PARTS = ("vectors.faiss", "ids.json")
@@ -142,7 +142,7 @@ class ExactStore:
         scores = queries @ self._vectors.astype(np.float32).T
         if among is not None:
             scores[:, ~among] = -np.inf
-        found = best(scores, k)
+        found = top(scores, np.arange(scores.shape[1])[None, :], k)
         return Nearest(np.where(np.isfinite(found.scores), found.positions, -1), found.scores)
 
 
@@ -168,6 +168,28 @@ def best_scores(queries: Vectors, vectors: Vectors, k: int) -> Vectors:
     ours, theirs = (np.ascontiguousarray(one, np.float32) for one in (queries, vectors))
     scores, _ = faiss.knn(ours, theirs, k, metric=faiss.METRIC_INNER_PRODUCT)
     return np.asarray(scores, np.float32)
+
+
+def pair_scores(queries: Vectors, vectors: Vectors, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Vectors:
+    """Inner products of queries[rows] and vectors[columns], float32, shape (pairs,), without copies of the rows.
+
+    Both must be C-contiguous float32. What a pair scores depends on its two vectors alone.
+    """
+    if queries.shape[1] != vectors.shape[1]:
+        raise DimensionMismatch(vectors.shape[1], queries.shape[1])
+    scores = np.empty(len(rows), np.float32)
+    x, y, out = (faiss.swig_ptr(one) for one in (queries, vectors, scores))
+    left, right = (np.ascontiguousarray(one, np.int64) for one in (rows, columns))
+    if len(rows):
+        faiss.pairwise_indexed_inner_product(  # type: ignore[attr-defined]
+            queries.shape[1], len(rows), x, faiss.swig_ptr(left), y, faiss.swig_ptr(right), out
+        )
+    return scores
+
+
+def one_thread() -> None:
+    """From now on what the calling thread asks of FAISS is done in that thread alone."""
+    faiss.omp_set_num_threads(1)
 
 
 def load_index(folder: Path, *, encoder: str, space: str) -> VectorIndex:
