@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import openid, web, web_accounts
+from app import openid, web, web_accounts, web_nights
 from app.api import routers
 from app.api.asking import Limits
 from app.audit import Audit
@@ -85,6 +85,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         app.include_router(router)
     app.include_router(web.router)
     app.include_router(web_accounts.router)
+    app.include_router(web_nights.router)
     describe(app)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)

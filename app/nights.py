@@ -21,7 +21,7 @@ PATIENCE = 30  # seconds that a night is given to end when the worker ends; the 
 
 
 class Nights:
-    """`at` is HH:MM, UTC, "" for never; nights that were due before `since` are made up for only after an earlier one."""
+    """`at` is HH:MM, UTC, "" for never. One due before `since` is made up for where there was an earlier one."""
 
     def __init__(self, database: Database, at: str, since: datetime) -> None:
         self._database, self._at, self._looked = database, at, since

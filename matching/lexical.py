@@ -81,7 +81,8 @@ class LexicalIndex:
         np.add.at(held, (rows[met], places[met]), 1.0)
         norm = K1 * (1 - B + B * np.diff(documents.starts) / (self.mean_length or 1.0)).astype(np.float32)
         rarity = [times * _rarity(self.size, self.starts[place + 1] - self.starts[place]) for place, times in known]
-        return np.asarray((held / (held + norm[:, None])) @ np.array(rarity, np.float32), np.float32)
+        shares = np.divide(held, held + norm[:, None], out=np.zeros_like(held), where=held > 0)
+        return np.asarray(shares @ np.array(rarity, np.float32), np.float32)
 
     def _known(self, query: Words) -> list[tuple[int, int]]:
         """The query's words that the index has, by place in the vocabulary, and how often each comes."""
