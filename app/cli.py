@@ -246,6 +246,7 @@ def serve(
 @main.command()
 def worker() -> None:
     """Deliver webhooks and keep house, until SIGTERM or SIGINT. Any number of workers may run at once."""
+    from app.tracing import Tracing
     from app.worker import Worker
 
     stop = threading.Event()

@@ -28,6 +28,7 @@ from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
 from app.signing import Signing
+from app.tracing import Tracing
 from app.worker import Worker
 from matching import InvalidListing
 
@@ -42,12 +43,14 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
 
     `with_worker`: deliveries and housekeeping in this process too.
     """
-    audit = Audit(settings.secret_bytes)
+    audit, metrics_token = Audit(settings.secret_bytes), settings.metrics_token_bytes
     allowed = read_allowed(settings.webhook_allow)
+    tracing = Tracing(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await run_in_threadpool(Database, settings.url)
+        tracing.watch_database(database)
         app.state.database = database
         app.state.live = Live(settings, database)
         app.state.loading = app.state.live.start()
@@ -64,6 +67,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
         database.close()
+        await run_in_threadpool(tracing.stop)
 
     app = FastAPI(
         title="Dukou",
@@ -79,8 +83,10 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     app.state.openid = openid.provider(settings)
     app.state.signing = Signing(settings.secret_bytes)
     app.state.allowed = allowed
+    app.state.metrics_token = metrics_token
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
+    tracing.watch_application(app)
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
@@ -144,7 +150,7 @@ def _rendered(
 
 
 def _is_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/feeds/", "/health/"))
+    return request.url.path.startswith(("/api/", "/feeds/", "/health/", "/metrics"))
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:

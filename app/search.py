@@ -11,11 +11,14 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.clock import utc_now
+from app.condition import IndexState
 from app.db import Database
 from app.errors import AppError, NotReady, StorageFull, Unusable
 from app.fusions import with_learned
 from app.likeness import Closely, read_closely
 from app.listings import listing_of
+from app.metrics import encoding, stage
 from app.queries import listings as queries
 from app.results import Results, Sight, ranked
 from app.settings import Settings
@@ -114,26 +117,37 @@ class Live:
     def is_ready(self) -> bool:
         return self._snapshot is not None
 
+    @property
+    def state(self) -> IndexState | None:
+        """What it answers from now; None until it is ready."""
+        models, snapshot = self._models, self._snapshot
+        if models is None or snapshot is None:
+            return None
+        base = snapshot.base
+        return IndexState(models.encoder.name, base.revision, len(base.listings), len(snapshot.written), base.built_at)
+
     def search(self, text: str, side: Side, limit: int, language: str | None = None, *, sight: Sight) -> Results:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
         query = _query(text, side, language)
         models, snapshot = self._current()
-        with self._encoding:
+        with self._encoding, encoding(1):
             embedding = embed([query], models.encoder)[0]
-        return ranked(models, snapshot, query, embedding, limit, sight)
+        with stage("rank"):
+            return ranked(models, snapshot, query, embedding, limit, sight)
 
     def matches(self, listing: Listing, limit: int, sight: Sight) -> Results:
         """What answers a stored listing, which need not be published. Raises NotReady."""
         models, snapshot = self._current()
         embedding = self._embeddings([listing], models)[listing.text_hash]
-        return ranked(models, snapshot, listing, embedding, limit, sight)
+        with stage("rank"):
+            return ranked(models, snapshot, listing, embedding, limit, sight)
 
     def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
         """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
         models, snapshot = self._current()
         embedding = snapshot.embedding(listing.text_hash)
         if embedding is None:
-            with self._encoding:
+            with self._encoding, encoding(1):
                 embedding = embed([listing], models.encoder)[0]
         return read_closely(models, snapshot, listing, embedding, sight.shows, limit)
 
@@ -261,7 +275,7 @@ class Live:
         market = Market.build(list(listings.values()), own, models, space=space)
         if listings and (refit or (space is None and len(listings) >= FEWEST)):
             self._keep(market.space, models)
-        return Base(revision, self._space_age(models), market, listings, holders, embeddings)
+        return Base(revision, self._space_age(models), market, listings, holders, embeddings, utc_now())
 
     def _embeddings(self, listings: Sequence[Listing], models: Models) -> dict[str, Embedding]:
         """Embeddings by text hash: from memory, from the database, and for new text from the encoder."""
@@ -277,7 +291,7 @@ class Live:
         missing = [key for key in wanted if key not in found]
         for start in range(0, len(missing), CHUNK):
             keys = missing[start : start + CHUNK]
-            with self._encoding:
+            with self._encoding, encoding(len(keys)):
                 made = embed([wanted[key] for key in keys], models.encoder, progress=True)
             found |= dict(zip(keys, made, strict=True))
             with self.database.writing() as session:

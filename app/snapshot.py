@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from matching import Embedding, Listing, Market
 
@@ -26,6 +27,7 @@ class Base:
     listings: dict[str, Listing]
     holders: dict[str, Holder]
     embeddings: dict[str, Embedding]
+    built_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from app.api import (
     health,
     imports,
     listings,
+    metrics,
     oai,
     pairings,
     profiles,
@@ -29,6 +30,7 @@ routers = (
     oai.router,
     webhooks.router,
     health.router,
+    metrics.router,
 )
 
 __all__ = ["routers"]
