@@ -184,6 +184,9 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, UnicodeDecodeError):
         fix = "is not UTF-8; send one JSON object in it"
         return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
+    if error.status_code == 400:  # the framework's word for a form that it cannot take apart
+        fix = "is not what its Content-Type says; send a whole form"
+        return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
     titles = {404: "Not found", 405: "Method not allowed"}
     response = _rendered(request, error.status_code, titles.get(error.status_code, "Error"), str(error.detail), [])
     response.headers.update(error.headers or {})
