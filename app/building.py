@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
@@ -62,6 +63,7 @@ def built(
     models: Models,
     space: LanguageSpace,
     space_age: int,
+    now: datetime,
     progress: Progress = nothing_said,
 ) -> Base:
     """All published listings as they are now, in one market."""
@@ -79,7 +81,7 @@ def built(
         whole, owners = Stand.joined(stands[side], embeddings.of_ids), Holders.joined(holders[side])
         order = _ascending(whole)
         sides[side], held[side] = (whole, owners) if order is None else (whole.taken(order), owners.taken(order))
-    return Base(revision, space_age, Market.of(sides, models), held)
+    return Base(revision, space_age, Market.of(sides, models), held, now)
 
 
 def _ascending(stand: Stand) -> np.ndarray | None:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import accounts, fusions, logs
+from app import accounts, backup, fusions, logs
 from app.access import OPERATOR, Role
 from app.audit import Audit
 from app.clock import utc_now
@@ -184,6 +184,24 @@ def verify_audit() -> None:
     err.print(f"{verdict.lines} lines hold; the last digest is {verdict.last}")
 
 
+@main.command("backup")
+def back_up(folder: Path) -> None:
+    """Copy the database and what was learned into a new folder; the service may run meanwhile."""
+    with reported():
+        made = backup.back_up(Settings(), folder, utc_now())
+    err.print(f"{folder}: {len(made.parts)} files")
+    if made.database != "sqlite":
+        err.print("without the database, which is PostgreSQL's: dump it now with pg_dump (docs/operations.md)")
+
+
+@main.command()
+def restore(folder: Path) -> None:
+    """Bring a backup into an empty DUKOU_HOME, after a check of all its files."""
+    with reported():
+        made = backup.restore(Settings(), folder)
+    err.print(f"{len(made.parts)} files of {made.made_at:%Y-%m-%d %H:%M:%S} UTC restored; now try: dukou verify-audit")
+
+
 @main.command()
 def prepare(model: ModelOption = None) -> None:
     """Build the model under the home folder and load it once, so that later starts are quick."""
@@ -258,6 +276,7 @@ def serve(
 @main.command()
 def worker() -> None:
     """Deliver webhooks and keep house, until SIGTERM or SIGINT. Any number of workers may run at once."""
+    from app.tracing import Tracing
     from app.worker import Worker
 
     stop = threading.Event()
@@ -265,11 +284,13 @@ def worker() -> None:
         signal.signal(number, lambda *_: stop.set())
     logs.configure()
     with reported(), _database() as database:
-        running = Worker(Settings(), database)
+        running, tracing = Worker(Settings(), database), Tracing(Settings().otlp_endpoint)
+        tracing.watch_database(database)
         running.start()
         err.print("working")
         stop.wait()
         running.stop()
+        tracing.stop()
 
 
 def _noted(database: Database, audit: Audit, action: str, subject: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.db import Database
+from app.metrics import encoding
 from app.queries import listings as queries
 from matching import (
     ArtefactError,
@@ -39,7 +40,7 @@ class Embeddings:
 
     def of_text(self, listing: Listing) -> Embedding:
         """Of a text that is not kept, such as what somebody searches with."""
-        with self.encoding:
+        with self.encoding, encoding(1):
             return embed([listing], self._models.encoder)[0]
 
     def known(self, text_hashes: Sequence[str]) -> dict[str, Embedding]:
@@ -58,7 +59,7 @@ class Embeddings:
         missing = [key for key in wanted if key not in found]
         for start in range(0, len(missing), CHUNK):
             keys = missing[start : start + CHUNK]
-            with self.encoding:
+            with self.encoding, encoding(len(keys)):
                 made = embed([wanted[key] for key in keys], self._models.encoder)
             found |= dict(zip(keys, made, strict=True))
             with self._database.writing() as session:

@@ -28,6 +28,7 @@ from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
 from app.signing import Signing
+from app.tracing import Tracing
 from app.worker import Worker
 from matching import InvalidListing
 
@@ -42,12 +43,14 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
 
     `with_worker`: deliveries and housekeeping in this process too.
     """
-    audit = Audit(settings.secret_bytes)
+    audit, metrics_token = Audit(settings.secret_bytes), settings.metrics_token_bytes
     allowed = read_allowed(settings.webhook_allow)
+    tracing = Tracing(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await run_in_threadpool(Database, settings.url)
+        tracing.watch_database(database)
         app.state.database = database
         app.state.live = Live(settings, database)
         app.state.proposer = Proposer(app.state.live)
@@ -64,6 +67,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
         database.close()
+        await run_in_threadpool(tracing.stop)
 
     app = FastAPI(
         title="Dukou",
@@ -79,8 +83,10 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     app.state.openid = openid.provider(settings)
     app.state.signing = Signing(settings.secret_bytes)
     app.state.allowed = allowed
+    app.state.metrics_token = metrics_token
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
+    tracing.watch_application(app)
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
@@ -145,7 +151,7 @@ def _rendered(
 
 
 def _is_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/feeds/", "/health/"))
+    return request.url.path.startswith(("/api/", "/feeds/", "/health/", "/metrics"))
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:
@@ -178,6 +184,9 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, UnicodeDecodeError):
         fix = "is not UTF-8; send one JSON object in it"
+        return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
+    if error.status_code == 400:  # the framework's word for a form that it cannot take apart
+        fix = "is not what its Content-Type says; send a whole form"
         return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
     titles = {404: "Not found", 405: "Method not allowed"}
     response = _rendered(request, error.status_code, titles.get(error.status_code, "Error"), str(error.detail), [])

@@ -24,6 +24,7 @@ from app.clock import Clock, utc_now
 from app.db import Database
 from app.durable import durable
 from app.errors import AppError, Conflict
+from app.metrics import stage
 from app.proposals import Counts
 from app.queries import listings as listing_queries
 from app.queries import nights as queries
@@ -161,7 +162,7 @@ class Night:
         for start in range(0, len(found.offers), BLOCK):
             own = np.arange(start, min(start + BLOCK, len(found.offers)))
             pairings = explained_pairs(market, found.taken(own), for_need[own], for_offer[own])
-            with self.database.writing() as session:
+            with stage("record"), self.database.writing() as session:
                 counts += proposals.record(session, pairings, self.run, self.clock())
             self.tell("record", len(own))
         return dict(counts)

@@ -14,6 +14,7 @@ from app.access import SYSTEM
 from app.clock import Clock, utc_now
 from app.errors import AppError, NotReady
 from app.listings import Status, listing_of
+from app.metrics import proposals_recorded, stage
 from app.proposals import Counts
 from app.queries import listings as queries
 from app.screening import screen_due
@@ -45,10 +46,11 @@ def _propose_one(live: Live, row: ListingRow, clock: Clock) -> Counts:
     if row.status == Status.PUBLISHED:
         results = live.matches(listing_of(row), DEPTH, Sight(SYSTEM, without=row.organisation_id))
         good = [one.pairing for one in results.items if one.pairing.probability >= results.threshold]
-    with live.database.writing() as session:
+    with stage("record"), live.database.writing() as session:
         counts = proposals.record(session, good, run, clock())
         counts += proposals.lapse(session, run, clock(), [row.id])
         queries.set_proposed_up_to(session, row.revision)
+    proposals_recorded(counts)
     return counts
 
 

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class Publisher:
         """Build the folder of an index aside and check it; nothing points to it yet. Raises StorageFull."""
         folder = self.folder / name
         try:
-            save_market(base.market, folder, base.arrays(), {"revision": base.revision, **about})
+            told = {"revision": base.revision, "built_at": base.built_at.isoformat(), **about}
+            save_market(base.market, folder, base.arrays(), told)
         except OSError as error:
             raise StorageFull(f"cannot write {folder}: {error.strerror}") from error
         verify(folder)
@@ -64,8 +66,9 @@ class Publisher:
         """An index by name. Raises ArtefactError."""
         market, arrays, about = open_market(self.folder / name, models, embeddings.of_ids)
         try:
-            return Base(int(about["revision"]), space_age, market, holders_from(arrays), name)
-        except KeyError as error:
+            built_at = datetime.fromisoformat(about["built_at"])
+            return Base(int(about["revision"]), space_age, market, holders_from(arrays), built_at, name)
+        except (KeyError, ValueError) as error:
             raise ArtefactError(f"{self.folder / name} lacks {error}; publish the index again") from error
 
     def has(self, name: str) -> bool:

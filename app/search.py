@@ -13,12 +13,15 @@ from typing import Any
 from sqlmodel import Session
 
 from app.building import Progress, built, fitted, nothing_said
+from app.clock import utc_now
+from app.condition import IndexState
 from app.db import Database
 from app.embeddings import Embeddings
 from app.errors import AppError, NotReady, StorageFull, Unusable
 from app.fusions import with_learned
 from app.likeness import Closely, read_closely
 from app.listings import listing_of
+from app.metrics import stage
 from app.publishing import Publisher
 from app.queries import listings as queries
 from app.results import Results, ranked
@@ -124,18 +127,29 @@ class Live:
     def is_ready(self) -> bool:
         return self._snapshot is not None
 
+    @property
+    def state(self) -> IndexState | None:
+        """What it answers from now; None until it is ready."""
+        loaded, snapshot = self._loaded, self._snapshot
+        if loaded is None or snapshot is None:
+            return None
+        base = snapshot.base
+        return IndexState(loaded.models.encoder.name, base.revision, base.size, len(snapshot.written), base.built_at)
+
     def search(self, text: str, side: Side, limit: int, language: str | None = None, *, sight: Sight) -> Results:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
         query = _query(text, side, language)
         loaded, snapshot = self._current()
         embedding = loaded.embeddings.of_text(query)
-        return ranked(loaded.models, self.database, snapshot, query, embedding, limit, sight)
+        with stage("rank"):
+            return ranked(loaded.models, self.database, snapshot, query, embedding, limit, sight)
 
     def matches(self, listing: Listing, limit: int, sight: Sight) -> Results:
         """What answers a stored listing, which need not be published. Raises NotReady."""
         loaded, snapshot = self._current()
         embedding = loaded.embeddings.of([listing])[listing.text_hash]
-        return ranked(loaded.models, self.database, snapshot, listing, embedding, limit, sight)
+        with stage("rank"):
+            return ranked(loaded.models, self.database, snapshot, listing, embedding, limit, sight)
 
     def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
         """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
@@ -191,7 +205,8 @@ class Live:
         kept = space is not None
         if space is None:
             space = fitted(self.database, loaded.embeddings, loaded.models, progress)
-        base = built(self.database, loaded.embeddings, loaded.models, space, self._space_age(loaded.models), progress)
+        age = self._space_age(loaded.models)
+        base = built(self.database, loaded.embeddings, loaded.models, space, age, utc_now(), progress)
         if base.size and not kept and (refit or base.size >= FEWEST):
             self._keep(space, loaded.models)
             return replace(base, space_age=self._space_age(loaded.models))

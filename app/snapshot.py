@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,7 @@ class Base:
     space_age: int
     market: Market
     holders: Mapping[Side, Holders]
+    built_at: datetime
     name: str = ""
 
     @property

@@ -8,6 +8,7 @@ from app.api import (
     health,
     imports,
     listings,
+    metrics,
     nights,
     oai,
     pairings,
@@ -31,6 +32,7 @@ routers = (
     oai.router,
     webhooks.router,
     health.router,
+    metrics.router,
 )
 
 __all__ = ["routers"]

@@ -281,7 +281,12 @@ def test_the_interface_is_the_one_that_is_written_down(world: World) -> None:
 
 def test_health_answers(world: World) -> None:
     assert world.offerer.get("/health/live").json() == {"status": "live"}
-    assert world.offerer.get("/health/ready").json() == {"status": "ready"}
+    world.app.state.proposer.stop()
+    told = world.public.get("/health/ready").json()
+    assert 0 <= told["index"].pop("age_seconds") < 60
+    assert told == {"status": "ready", "model": "hashing-256", "index": {"revision": 0}, "waiting": 0}
+    world.post(world.offerer, OFFER)
+    assert world.public.get("/health/ready").json()["waiting"] == 1
 
 
 def test_until_the_model_is_loaded_posting_works_and_searching_waits(
