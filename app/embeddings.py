@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from app.db import Database
+from app.listings import listing_of
 from app.metrics import encoding
 from app.queries import listings as queries
 from matching import (
@@ -34,7 +35,6 @@ class Embeddings:
 
     def __init__(self, database: Database, models: Models) -> None:
         self._database, self._models = database, models
-        self.made = 0  # texts encoded and stored so far
         self._name = embedding_key(models.encoder)
         self.encoding = threading.Lock()  # held while encoding: tokenizers cannot be shared by threads
 
@@ -64,8 +64,21 @@ class Embeddings:
             found |= dict(zip(keys, made, strict=True))
             with self._database.writing() as session:
                 queries.keep_embeddings(session, self._name, {key: embedding_to_bytes(found[key]) for key in keys})
-            self.made += len(keys)
         return found
+
+    def complete(self, progress: Callable[[int], None]) -> int:
+        """Encode the published listings that have no embedding yet; how many."""
+        after, count = "", 0
+        while True:
+            with self._database.reading() as session:
+                rows = queries.not_embedded(session, self._name, after, DECODED)
+            if not rows:
+                return count
+            for start in range(0, len(rows), CHUNK):
+                own = rows[start : start + CHUNK]
+                self.of([listing_of(row) for row in own])
+                progress(len(own))
+            after, count = rows[-1].id, count + len(rows)
 
     def of_ids(self, ids: Sequence[str]) -> list[Embedding]:
         """Of stored listings by id, in their order: `matching.stand.Texts`.

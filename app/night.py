@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from app import proposals
-from app.building import chunks
 from app.clock import Clock, utc_now
 from app.db import Database
 from app.durable import durable
@@ -113,11 +112,7 @@ class Night:
         return self._base
 
     def _embed(self) -> dict[str, Any]:
-        loaded, count = self._models(), 0
-        before = loaded.embeddings.made
-        for chunk in chunks(self.database, loaded.embeddings, lambda done: self.tell("embed", done)):
-            count += len(chunk)
-        return {"listings": count, "new texts": loaded.embeddings.made - before}
+        return {"new texts": self._models().embeddings.complete(lambda done: self.tell("embed", done))}
 
     def _build(self) -> dict[str, Any]:
         if not self.live.publisher.has(self.run):
@@ -193,9 +188,11 @@ class Night:
         write_atomically(self._pairs_file, buffer.getvalue())
 
     def _kept(self) -> tuple[ScoredPairs, Any, Any]:
+        """By offer, so that the pairings of few offers are looked for at a time."""
         with np.load(self._pairs_file, allow_pickle=False) as kept:
-            found = ScoredPairs(*(kept[name] for name in ("offers", "needs", "features", "probabilities")))
-            return found, kept["for_need"], kept["for_offer"]
+            order = np.lexsort((kept["needs"], kept["offers"]))
+            found = ScoredPairs(*(kept[name][order] for name in ("offers", "needs", "features", "probabilities")))
+            return found, kept["for_need"][order], kept["for_offer"][order]
 
 
 def run_night(

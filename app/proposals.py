@@ -28,20 +28,19 @@ def record(session: Session, found: Iterable[Pairing], run: str, now: datetime) 
     """
     pairs, counts, fresh = list(found), Counts(), list[PairingRow]()
     known = queries.of_pairs(session, [(one.offer, one.need) for one in pairs])
-    held = queries.listings_of(session, {name for one in pairs for name in (one.offer, one.need)})
+    versions = queries.published_versions(session, {name for one in pairs for name in (one.offer, one.need)})
     for one in pairs:
         row = known.get((one.offer, one.need))
-        listings = [held.get(name) for name in (one.offer, one.need)]
         if row is not None:
             counts[_again(session, row, one, run, now)] += 1
-        elif any(listing is None or listing.status != "published" for listing in listings):
+        elif one.offer not in versions or one.need not in versions:
             counts["gone"] += 1
         else:
-            fresh.append(_row(one, run, now, [listing.version for listing in listings if listing is not None]))
+            fresh.append(_row(one, run, now, (versions[one.offer], versions[one.need])))
     counts["new"] += len(fresh)
-    session.add_all(fresh)
-    session.flush()
-    session.add_all(pairings.first_step(SYSTEM, row, Action.PROPOSE, Answer(note=run), now) for row in fresh)
+    queries.add_with_steps(
+        session, fresh, [pairings.first_step(SYSTEM, row, Action.PROPOSE, Answer(note=run), now) for row in fresh]
+    )
     return +counts
 
 

@@ -26,6 +26,7 @@ from matching.terms import maturity_gap
 NEIGHBOURHOOD = 10  # CSLS's k
 MARGIN_SCALE = 10.0
 BLOCK = 65_536  # rows compared with the background at a time
+PAIRS = 2_048  # whose vectors are gathered at a time
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Market:
     def crowding(self, stand: Stand) -> Vectors:
         """How crowded it is around listings that need not be in the market, among its other side; (listings,)."""
         other, near = self.stands[stand.side.opposite], self.stores[stand.side.opposite]
-        best = near.search(stand.vectors.astype(np.float32), min(NEIGHBOURHOOD, len(other))).scores
+        best = _best(near, stand.vectors, min(NEIGHBOURHOOD, len(other)), None)
         return _filled(best, stand.vectors, self.models.background.beside(len(other)))
 
     def title_crowding(self, stand: Stand) -> Vectors:
@@ -130,7 +131,7 @@ class Market:
         if len(own):
             queries = stand.titles[own]
             near = self.title_stores[stand.side.opposite]
-            best = near.search(queries.astype(np.float32), min(NEIGHBOURHOOD, titled), other.has_title).scores
+            best = _best(near, queries, min(NEIGHBOURHOOD, titled), other.has_title)
             result[own] = _filled(best, queries, self.models.background.beside(titled))
         return result
 
@@ -168,8 +169,12 @@ def features_of(offers: Chosen, needs: Chosen, shared_words: Vectors) -> NDArray
 
 
 def _products(left: Kept, o: Positions, right: Kept, n: Positions) -> Vectors:
-    """Inner products of rows, paired, in float32."""
-    return np.asarray(np.einsum("ij,ij->i", left[o].astype(np.float32), right[n].astype(np.float32)), np.float32)
+    """Inner products of rows, paired, in float32, in blocks that stay in the processor's cache."""
+    result = np.empty(len(o), np.float32)
+    for start in range(0, len(o), PAIRS):
+        own = slice(start, start + PAIRS)
+        np.einsum("ij,ij->i", left[o[own]].astype(np.float32), right[n[own]].astype(np.float32), out=result[own])
+    return result
 
 
 def _crowding_both_ways(offers: Kept, needs: Kept, background: Background) -> dict[Side, Vectors]:
@@ -179,6 +184,13 @@ def _crowding_both_ways(offers: Kept, needs: Kept, background: Background) -> di
         Side.OFFER: _filled(of_offers.scores, offers, background.beside(len(needs))),
         Side.NEED: _filled(of_needs.scores, needs, background.beside(len(offers))),
     }
+
+
+def _best(near: VectorStore, queries: Kept, k: int, among: NDArray[np.bool_] | None) -> Vectors:
+    """The k best scores of each query, shape (queries, k)."""
+    if k < 1 or not len(queries):
+        return np.zeros((len(queries), 0), np.float32)
+    return near.search(queries.astype(np.float32), k, among).scores
 
 
 def _filled(best: Vectors, vectors: Kept, beside: Vectors) -> Vectors:

@@ -194,6 +194,15 @@ def text_hashes(session: Session, ids: Collection[str]) -> dict[str, str]:
     return found
 
 
+def not_embedded(session: Session, encoder: str, after: str, limit: int) -> list[ListingRow]:
+    """The next published listings by id, after one, whose texts have no stored embedding by that encoder."""
+    there = select(EmbeddingRow.text_hash).where(
+        EmbeddingRow.encoder == encoder, EmbeddingRow.text_hash == ListingRow.text_hash
+    )
+    chosen = select(ListingRow).where(ListingRow.status == "published", col(ListingRow.id) > after, ~there.exists())
+    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
+
+
 def keep_embeddings(session: Session, encoder: str, bodies: Mapping[str, bytes]) -> None:
     """Store embeddings by text hash; one that another process has stored meanwhile stays."""
     insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, and_, func, or_, true
+from sqlalchemy import ColumnElement, and_, func, insert, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -49,13 +49,21 @@ def of_pairs(session: Session, pairs: Collection[tuple[str, str]]) -> dict[tuple
     return found
 
 
-def listings_of(session: Session, ids: Collection[str]) -> dict[str, ListingRow]:
-    """Listings by id; while they are held, `sides` finds them in the session."""
-    wanted, found = sorted(ids), dict[str, ListingRow]()
+def published_versions(session: Session, ids: Collection[str]) -> dict[str, int]:
+    """The versions of those of the listings that are published, by id."""
+    wanted, found = sorted(ids), dict[str, int]()
     for start in range(0, len(wanted), BLOCK):
         block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
-        found.update((row.id, row) for row in session.exec(select(ListingRow).where(block)))
+        chosen = select(ListingRow.id, ListingRow.version).where(block, ListingRow.status == "published")
+        found.update(session.exec(chosen).all())
     return found
+
+
+def add_with_steps(session: Session, rows: Sequence[PairingRow], steps: Sequence[StepRow]) -> None:
+    """Add many pairings, each with the first step of its history, in two statements."""
+    if rows:
+        session.connection().execute(insert(PairingRow), [row.model_dump() for row in rows])
+        session.connection().execute(insert(StepRow), [step.model_dump() for step in steps])
 
 
 def sides(session: Session, pairing: PairingRow) -> Sides:

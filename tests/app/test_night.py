@@ -75,7 +75,7 @@ def test_a_night_proposes_publishes_and_reports_and_the_next_changes_nothing(
     assert all(figures["seconds"] >= 0 for figures in report.values())
     assert report["match"]["good pairs"] <= report["match"]["pairs"] - report["match"]["in a direction not asked for"]
     assert report["match"]["exposure"]["assigned"]["reached_needs"] > 0.5
-    assert report["embed"]["new texts"] == report["embed"]["listings"] == 162
+    assert report["embed"]["new texts"] == report["build"]["offers"] + report["build"]["needs"] == 162
     again, second = run_night(settings, database, clock=lambda: utc_now() + timedelta(days=1))
     assert again != run
     assert second["embed"]["new texts"] == 0

@@ -245,3 +245,13 @@ def test_csls_follows_its_definition_on_vectors_that_are_not_normalised() -> Non
     expected = 2 * products[1, 2] - around_left[1] - around_right[2]
     assert csls(products[1:2, 2], around_left[1:2], around_right[2:3])[0] == pytest.approx(expected, abs=1e-6)
     assert np.allclose(np.linalg.norm(unit(left), axis=1), 1.0)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_where_nothing_may_be_paired_there_is_no_answer(side: Side, models: Models) -> None:
+    own = [one for one in listings(organisation="one") if one.side is not side]
+    asked = read_listing({"id": "asked", "side": side, "title": SUBJECTS[0], "organisation": "one"})
+    embeddings = embed([*own, asked], models.encoder)
+    everyone = [dataclasses.replace(one, organisation="one") for one in own]
+    assert answers(Market.build(everyone, embeddings[:-1], models), asked, embeddings[-1]) == []
+    assert answers(Market.build([], [], models), asked, embeddings[-1]) == []
