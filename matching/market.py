@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.background import Background
-from matching.dense import ExactStore, VectorStore, store_of
 from matching.embedding import Embedding, Kept
 from matching.encoder import Vectors
 from matching.fields import agreement
@@ -21,6 +20,8 @@ from matching.neighbours import crowding, nearest_both_ways
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
 from matching.stand import Positions, Stand, Texts, stacked
+from matching.store import LocalStore
+from matching.store import build as build_store
 from matching.terms import maturity_gap
 
 NEIGHBOURHOOD = 10  # CSLS's k
@@ -40,8 +41,8 @@ class Market:
     models: Models
     space: LanguageSpace
     stands: Mapping[Side, Stand]
-    stores: Mapping[Side, VectorStore]
-    title_stores: Mapping[Side, VectorStore]
+    stores: Mapping[Side, LocalStore]
+    title_stores: Mapping[Side, LocalStore]
     lexical: Mapping[Side, LexicalMarket | LexicalTail]
     around: Mapping[Side, Vectors]
     title_around: Mapping[Side, Vectors]
@@ -69,8 +70,8 @@ class Market:
             models=models,
             space=offers.space,
             stands=stands,
-            stores={side: store_of(stand.vectors) for side, stand in stands.items()},
-            title_stores={side: store_of(stand.titles) for side, stand in stands.items()},
+            stores={side: build_store(stand.vectors) for side, stand in stands.items()},
+            title_stores={side: build_store(stand.titles) for side, stand in stands.items()},
             lexical={side: LexicalMarket.of(one.words, one.languages, background) for side, one in stands.items()},
             around=_crowding_both_ways(offers.vectors, needs.vectors, background),
             title_around=_title_crowding(offers, needs, background),
@@ -96,8 +97,8 @@ class Market:
             models=self.models,
             space=self.space,
             stands=stands,
-            stores={side: ExactStore(stand.vectors) for side, stand in stands.items()},
-            title_stores={side: ExactStore(stand.titles) for side, stand in stands.items()},
+            stores={side: LocalStore(stand.vectors) for side, stand in stands.items()},
+            title_stores={side: LocalStore(stand.titles) for side, stand in stands.items()},
             lexical=lexical,
             around=around,
             title_around=title_around,
@@ -186,7 +187,7 @@ def _crowding_both_ways(offers: Kept, needs: Kept, background: Background) -> di
     }
 
 
-def _best(near: VectorStore, queries: Kept, k: int, among: NDArray[np.bool_] | None) -> Vectors:
+def _best(near: LocalStore, queries: Kept, k: int, among: NDArray[np.bool_] | None) -> Vectors:
     """The k best scores of each query, shape (queries, k)."""
     if k < 1 or not len(queries):
         return np.zeros((len(queries), 0), np.float32)
