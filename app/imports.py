@@ -25,18 +25,19 @@ from app.db import Database
 from app.errors import AppError, Conflict, FieldError, NotFound, TooMany, Unusable
 from app.files import ListingFile, read_listings
 from app.queries import imports as queries
+from app.queries import listings as listing_queries
 from app.record import Record
 from app.sheets import Format, LineProblem
-from app.tables import ImportRow, OrganisationRow
+from app.tables import ImportRow, ListingRow, OrganisationRow
 from matching import InvalidListing
 
 log = logging.getLogger(__name__)
 
-BLOCK = 200  # rows in one transaction
+BLOCK = 500  # rows in one transaction: a third of a second
 AT_ONCE = 5  # imports taken on; one of them is worked at
 TOLD = 200  # problems, and warnings, that a report holds; the others are counted
 TURN = 0.25  # seconds between two blocks, in which others write: one that waits for SQLite looks every 0.1 s
-LARGEST_WHOLE = 2_000  # rows written in one transaction: some seconds, during which nobody else writes
+LARGEST_WHOLE = 10_000  # rows written in one transaction: some seconds, during which nobody else writes
 
 
 class State(StrEnum):
@@ -181,7 +182,7 @@ def _in_blocks(database: Database, job: Job, file: ListingFile, tally: Tally, cl
         else:
             with database.writing() as session:
                 owner = _owner(session, job)
-                tally = tally.plus([_posted(session, job, owner, file, place, clock()) for place in block])
+                tally = tally.plus(_posted(session, job, owner, file, block, clock()))
                 _put(session, job, tally, clock())
         yield tally
 
@@ -199,7 +200,7 @@ def _all_or_nothing(
         return looked, State.FAILED, f"{looked.left_out} rows are wrong, so nothing was written"
     with database.writing() as session:
         owner = _owner(session, job)
-        written = tally.plus([_posted(session, job, owner, file, place, clock()) for place in rows])
+        written = tally.plus(_posted(session, job, owner, file, rows, clock()))
         if written.problems:
             raise Conflict("the listings were changed meanwhile, so nothing was written; send the file again")
         _put(session, job, written, clock())
@@ -209,17 +210,25 @@ def _all_or_nothing(
 def _foreseen(database: Database, job: Job, file: ListingFile, rows: Sequence[int]) -> list[str | LineProblem]:
     with database.reading() as session:
         owner = _owner(session, job)
-        return [_outcome(file, place, partial(listings.foreseen, session, owner)) for place in rows]
+        known = _known(session, owner, file, rows)
+        return [_outcome(file, place, partial(listings.foreseen, session, owner, known=known)) for place in rows]
 
 
 def _posted(
-    session: Session, job: Job, owner: OrganisationRow, file: ListingFile, place: int, now: datetime
-) -> str | LineProblem:
+    session: Session, job: Job, owner: OrganisationRow, file: ListingFile, rows: Sequence[int], now: datetime
+) -> list[str | LineProblem]:
+    known = _known(session, owner, file, rows)
+
     def post(record: Record) -> str:
-        posted = listings.post_listing(session, job.who, owner, record, now)
+        posted = listings.post_listing(session, job.who, owner, record, now, known)
         return "new" if posted.created else "changed" if posted.changed else "unchanged"
 
-    return _outcome(file, place, post)
+    return [_outcome(file, place, post) for place in rows]
+
+
+def _known(session: Session, owner: OrganisationRow, file: ListingFile, rows: Sequence[int]) -> dict[str, ListingRow]:
+    """The owner's listings of these rows' references; a file has each reference once."""
+    return listing_queries.by_references(session, owner.id, [file.listings[place].id for place in rows])
 
 
 def _outcome(file: ListingFile, place: int, act: Callable[[Record], str]) -> str | LineProblem:
