@@ -12,8 +12,8 @@ from matching.encoder import Vectors
 from matching.nearest import Nearest, merged, nothing, stacked, top
 
 BLOCK = 4096
-LARGE = 1 << 26  # products from which on the pass of `allpairs` is the faster way
-FEW = 1 / 64  # part of the smaller side that k may be in that pass
+LARGE = 1 << 24  # products from which on the pass of `allpairs` is the faster way
+FEW = 1 / 40  # part of the smaller side that k may be in that pass
 
 
 def nearest_both_ways(
