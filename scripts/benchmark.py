@@ -1,7 +1,6 @@
-"""Measure speed.
+"""Measure the speed of encoding.
 
-    python scripts/benchmark.py encoding [--cache var/models] [--runs 5]         writes docs/speed.md
-    python scripts/benchmark.py search [--cache var/models] [--sizes 1000,10000,100000]  writes docs/speed-search.md
+    python scripts/benchmark.py [--cache var/models] [--runs 5]         writes docs/speed.md
 
 All ways of encoding run in turn, A B C A B C …, so that a drift of the machine meets all of them; quoted are medians
 and the ratio of each run to the plain one beside it.
@@ -35,10 +34,6 @@ from matching.models import with_artefacts
 
 WARM_UP = 16  # texts
 QUERIES = 100
-POSTS = 20
-BLOCK = 1_000  # listings stored in one transaction
-NOISE = 0.02
-STAGES: list[str] = []  # rows of the second table, gathered while the first is made
 
 
 def sample_texts() -> list[str]:
