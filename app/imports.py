@@ -7,7 +7,6 @@ the same file sent again does the rest: rows that are there already are unchange
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -137,17 +136,6 @@ def visible(session: Session, who: Principal, import_id: str) -> ImportRow:
     return row
 
 
-def interrupt_all(database: Database, now: datetime) -> int:
-    """Mark the imports that no thread works at any more; how many there were."""
-    with database.writing() as session:
-        left = queries.in_state(session, State.RUNNING)
-        for row in left:
-            row.state, row.updated_at = State.INTERRUPTED, now
-            row.report = {**row.report, "reason": "the service was stopped; send the file again to bring in the rest"}
-            session.add(row)
-    return len(left)
-
-
 def run(database: Database, job: Job, stop: threading.Event, clock: Clock = utc_now) -> None:
     """Do an import from its file to its report. What goes wrong is told in the report."""
     tally, state, reason = Tally(), State.DONE, None
@@ -272,38 +260,3 @@ def _put(session: Session, job: Job, tally: Tally, now: datetime, reason: str | 
     row.done, row.report, row.updated_at = tally.done, tally.report(job, reason), now
     session.add(row)
     return row
-
-
-class Importer:
-    """The thread that imports, one file after the other, while the service runs."""
-
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
-        self._database, self._clock = database, clock
-        self._jobs: queue.Queue[Job | None] = queue.Queue()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="importing", daemon=True)
-
-    def start(self) -> None:
-        """Begin. Imports that an earlier run of the service left are interrupted; one service imports at a time."""
-        left = interrupt_all(self._database, self._clock())
-        if left:
-            log.warning("%d imports were interrupted when the service stopped", left)
-        self._thread.start()
-
-    def submit(self, job: Job) -> None:
-        """Have an import done that `begin` has noted and that is committed."""
-        self._jobs.put(job)
-
-    def stop(self) -> None:
-        """End after the block that is being written; what is left is marked as interrupted."""
-        self._stop.set()
-        self._jobs.put(None)
-        self._thread.join()
-        interrupt_all(self._database, self._clock())
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._stop.is_set():
-            try:
-                run(self._database, job, self._stop, self._clock)
-            except Exception:
-                log.exception("the import %s could not be closed; it can be sent again after a restart", job.import_id)

@@ -51,7 +51,11 @@ Key = Annotated[
 Owner = Annotated[str | None, Query(description="The organisation; needed only by those who post for several")]
 
 
-@router.post("/listings", status_code=201, responses={200: {"model": ListingOut, "description": "Was there, updated"}})
+@router.post(
+    "/listings",
+    status_code=201,
+    responses={200: {"model": ListingOut, "description": "Was there, updated"}, 201: {"model": ListingOut}},
+)
 def post_listing(
     body: ListingIn, who: Poster, data: Data, at: Now, organisation: Owner = None, idempotency_key: Key = None
 ) -> Response:
