@@ -84,7 +84,7 @@ def write_vectors(path: Path, rows: int, seed: int) -> Path:
 
 @dataclass(frozen=True)
 class Rate:
-    """GFLOP by a second of the clock and by a second of one core: the second hardly minds what else the machine does."""
+    """GFLOP by a second of the clock, and by a second of one core, which hardly minds what else the machine does."""
 
     clock: float
     core: float
@@ -119,7 +119,7 @@ def bare_rate(number_format: torch.dtype) -> Rate:
 
 
 def faiss_seconds(offers: Vectors, needs: Vectors) -> tuple[float, float]:
-    """Seconds, of clock and cores, for the nearest K of all of both sides, from FAISS_ROWS queries in each direction."""
+    """Seconds, of clock and cores, for the nearest K of both sides, from FAISS_ROWS queries in each direction."""
     total = np.zeros(2)
     for own, other in ((offers, needs), (needs, offers)):
         asked = np.ascontiguousarray(own[:FAISS_ROWS], np.float32)
