@@ -35,7 +35,7 @@ AHEAD = 8  # tiles at most that are done or under way and not yet gathered
 REDONE = (512, 16384)  # scores that stand in memory when rows are done again
 
 Positions = NDArray[np.int64]
-PairsAllowed = Callable[[Positions, Positions], NDArray[np.bool_]]  # aligned positions, left and right → may be paired
+PairsAllowed = Callable[[Positions, Positions], NDArray[np.bool_]]  # positions of left and right → may be paired
 Bars = NDArray[np.int32]
 Spread = Callable[[Iterable[Callable[[], Bars]]], Iterable[Bars]]
 T = TypeVar("T")
@@ -134,8 +134,7 @@ def _again(rows: Positions, own: Stored, other: Stored, k: int, allowed: PairsAl
         columns = np.arange(block.start, block.stop)
         scores = queries @ _exact(other[block]).T
         if allowed is not None:
-            may = allowed(np.repeat(rows, len(columns)), np.tile(columns, len(rows)))
-            scores[~may.reshape(scores.shape)] = -np.inf
+            scores[~allowed(rows[:, None], columns[None, :])] = -np.inf
         best = merged(best, top(scores, columns[None, :], k), k)
     return best
 

@@ -30,17 +30,17 @@ TASK = {"num_cpus": 1, "max_retries": -1}  # a task is run again as often as its
 
 
 def spread_both_ways(
-    left: Stored, right: Stored, k: int, pairs_allowed: PairsAllowed | None = None, shard: int = SHARD
+    left: Stored, right: Stored, k: int, allowed: PairsAllowed | None = None, shard: int = SHARD
 ) -> tuple[Nearest, Nearest]:
     """`neighbours.nearest_both_ways` of large sides on a cluster, the same to the last bit; see there.
 
     One task compares `shard` rows of one side with as many of the other; the best of each are merged here, and the few
-    rows that are done again are done here. `pairs_allowed` goes to the workers (cloudpickle).
+    rows that are done again are done here. `allowed` goes to the workers (cloudpickle).
     """
     halves, sure = prepared(left, right, k, _bars_spread, shard)
     ours, theirs = ([ray.put(half.part(rows)) for rows in blocks(len(half.codes), shard)] for half in halves)
     task = ray.remote(**TASK)(_part)
-    found = _in_order(task.remote(own, other, k, pairs_allowed) for own in ours for other in theirs)
+    found = _in_order(task.remote(own, other, k, allowed) for own in ours for other in theirs)
     of_right = [nothing(rows.stop - rows.start, 0) for rows in blocks(len(right), shard)]
     of_left = []
     for rows in blocks(len(left), shard):
@@ -50,7 +50,7 @@ def spread_both_ways(
             best = merged(best, forth, k)
             of_right[number] = merged(of_right[number], back, k)
         of_left.append(best)
-    return checked(halves, (stacked(of_left, k), stacked(of_right, k)), sure, k, pairs_allowed)
+    return checked(halves, (stacked(of_left, k), stacked(of_right, k)), sure, k, allowed)
 
 
 def spread_embed(listings: Sequence[Listing], load: Callable[[], Encoder], size: int = LISTINGS) -> list[Embedding]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matching.allpairs import GROUPS, SAMPLE, PairsAllowed, all_pairs
 from matching.coarse import Stored
@@ -17,29 +15,20 @@ BLOCK = 4096
 LARGE = 1 << 24  # products from which on the pass of `allpairs` is the faster way
 FEW = 1 / 40  # part of the smaller side that k may be in that pass
 
-Allowed = Callable[[slice], NDArray[np.bool_]]  # rows of the left side → (rows, right side) that may be paired
-
 
 def nearest_both_ways(
-    left: Stored,
-    right: Stored,
-    k: int,
-    allowed: Allowed | None = None,
-    pairs_allowed: PairsAllowed | None = None,
-    threads: int | None = None,
+    left: Stored, right: Stored, k: int, allowed: PairsAllowed | None = None, threads: int | None = None
 ) -> tuple[Nearest, Nearest]:
     """Exact top k by inner product, rows of `left` among `right` and the reverse; each product is computed once.
 
     Vectors of shape (rows, dimension), float32 or float16; products and scores are float32. Ties go to the lower
-    position. What is not allowed scores −∞: it comes last, and only where fewer than k are allowed. What is allowed is
-    asked by blocks of rows or, with `pairs_allowed`, by pairs, at times in several threads at once; who gives both
-    must answer both alike. Large sides are compared in eight bits first (see `allpairs`) in as many `threads` as there
-    are cores; a mask by rows alone keeps from that. Small ones: a few times BLOCK × len(right) scores stand in memory.
+    position. What is not `allowed` scores −∞: it comes last, and only where fewer than k are allowed. It is asked for
+    positions of both sides that broadcast, at times in several threads at once. Large sides are compared in eight bits
+    first (see `allpairs`) in as many `threads` as there are cores. Small ones: a few times BLOCK × len(right) scores
+    stand in memory.
     """
-    if _is_large(left, right, k) and (allowed is None or pairs_allowed is not None):
-        return all_pairs(left, right, k, pairs_allowed, threads or os.cpu_count() or 1)
-    if allowed is None and pairs_allowed is not None:
-        allowed = _by_rows(pairs_allowed, len(left), len(right))
+    if _is_large(left, right, k):
+        return all_pairs(left, right, k, allowed, threads or os.cpu_count() or 1)
     return _all_scores(left.astype(np.float32, copy=False), right.astype(np.float32, copy=False), k, allowed)
 
 
@@ -48,31 +37,17 @@ def _is_large(left: Stored, right: Stored, k: int) -> bool:
     return len(left) * len(right) >= LARGE and smaller >= SAMPLE * GROUPS and k <= FEW * smaller
 
 
-def _by_rows(pairs: PairsAllowed, left: int, right: int) -> Allowed:
-    """The same mask for a block of rows."""
-
-    def allowed(block: slice) -> NDArray[np.bool_]:
-        rows, columns = np.arange(left)[block], np.arange(right)
-        mask = pairs(np.repeat(rows, right), np.tile(columns, len(rows)))
-        return np.asarray(mask, np.bool_).reshape(len(rows), right)
-
-    return allowed
-
-
-def _all_scores(left: Vectors, right: Vectors, k: int, allowed: Allowed | None) -> tuple[Nearest, Nearest]:
+def _all_scores(left: Vectors, right: Vectors, k: int, allowed: PairsAllowed | None) -> tuple[Nearest, Nearest]:
     rows: list[Nearest] = []
-    columns = nothing(len(right), 0)
+    columns, positions = nothing(len(right), 0), np.arange(len(right))[None, :]
     for start in range(0, len(left), BLOCK):
-        block = slice(start, start + BLOCK)
-        scores = left[block] @ right.T
+        scores = left[start : start + BLOCK] @ right.T
+        own = np.arange(start, start + len(scores))
         if allowed is not None:
-            scores[~allowed(block)] = -np.inf
-        rows.append(top(scores, np.arange(len(right))[None, :], k))
-        columns = merged(columns, top(scores.T, np.arange(start, start + len(scores))[None, :], k), k)
+            scores[~allowed(own[:, None], positions)] = -np.inf
+        rows.append(top(scores, positions, k))
+        columns = merged(columns, top(scores.T, own[None, :], k), k)
     return stacked(rows, min(k, len(right))), columns
-
-
-__all__ = ["Allowed", "Nearest", "PairsAllowed", "best", "crowding", "nearest_both_ways"]
 
 
 def best(scores: Vectors, k: int) -> Nearest:
@@ -86,3 +61,6 @@ def crowding(scores: Vectors, k: int) -> Vectors:
         return np.zeros(len(scores), np.float32)
     best = -np.partition(-scores, min(k, scores.shape[1]) - 1, axis=1)[:, :k]
     return np.asarray(best.mean(axis=1), dtype=np.float32)
+
+
+__all__ = ["Nearest", "PairsAllowed", "best", "crowding", "nearest_both_ways"]

@@ -104,25 +104,7 @@ def test_a_pair_scores_the_same_from_both_sides() -> None:
 def test_forbidden_pairs_take_no_place_however_many_they_are(share: float) -> None:
     left, right = market(2100, 7), market(2300, 8)
     mask = np.random.default_rng(9).random((2100, 2300)) >= share
-    forth, back = nearest_both_ways(left, right, K, pairs_allowed=lambda rows, columns: mask[rows, columns])
-    check(forth, left, right, mask)
-    check(back, right, left, mask.T)
-
-
-def test_small_sides_obey_a_mask_by_pairs_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "LARGE", 1 << 40)
-    left, right = market(60, 10), market(50, 11)
-    mask = np.random.default_rng(12).random((60, 50)) >= 0.5
-    by_pairs = nearest_both_ways(left, right, K, pairs_allowed=lambda rows, columns: mask[rows, columns])
-    by_rows = nearest_both_ways(left, right, K, lambda rows: mask[rows])
-    for one, other in zip(by_pairs, by_rows, strict=True):
-        assert one.positions.tobytes() == other.positions.tobytes()
-
-
-def test_a_mask_by_rows_alone_is_obeyed_for_large_sides() -> None:
-    left, right = market(2100, 13), market(2100, 14)
-    mask = np.random.default_rng(15).random((2100, 2100)) >= 0.3
-    forth, back = nearest_both_ways(left, right, K, lambda rows: mask[rows])
+    forth, back = nearest_both_ways(left, right, K, allowed=lambda rows, columns: mask[rows, columns])
     check(forth, left, right, mask)
     check(back, right, left, mask.T)
 

@@ -35,6 +35,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(ROOT))  # what workers inherit
     own = Cluster(
         initialize_head=True,
         head_node_args={
@@ -45,10 +47,11 @@ def cluster() -> Iterator[Cluster]:
         },
     )
     own.add_node(num_cpus=1, node_ip_address="127.0.0.3", object_store_memory=STORE)
-    ray.init(address=own.address, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}, log_to_driver=False)
+    ray.init(address=own.address, log_to_driver=False)
     yield own
     ray.shutdown()
     own.shutdown()
+    patch.undo()
 
 
 def noting(folder: Path) -> PairsAllowed:
@@ -72,7 +75,8 @@ def kill_when_busy(cluster: Cluster, folder: Path) -> None:
 def test_texts_are_embedded_as_on_one_machine(cluster: Cluster) -> None:
     assert len(cluster.list_all_nodes()) == 2
     listings = [
-        Listing(id=f"l{n}", side=Side.NEED, title=f"Need {n}", description="Pumps. " * (n % 9)) for n in range(50)
+        Listing(id=f"l{n}", side=Side.NEED, title=f"Need {n}", description="Pumps. " * n, language="en")
+        for n in range(50)
     ]
     here, there = embed(listings, HashingEncoder()), spread_embed(listings, HashingEncoder, size=7)
     assert [embedding_to_bytes(one) for one in there] == [embedding_to_bytes(one) for one in here]
@@ -87,7 +91,7 @@ def test_the_result_is_one_machines_though_a_node_is_killed_in_the_middle(
     killer.start()
     there = spread_both_ways(left, right, 10, noting(tmp_path), shard=500)
     killer.join(timeout=30)
-    here = neighbours.nearest_both_ways(left, right, 10, pairs_allowed=lambda rows, columns: (rows + columns) % 11 != 0)
+    here = neighbours.nearest_both_ways(left, right, 10, allowed=lambda rows, columns: (rows + columns) % 11 != 0)
     assert len(list(tmp_path.iterdir())) == 2, "both nodes took part"
     assert len(cluster.list_all_nodes()) == 1
     for one, other in zip(here, there, strict=True):
