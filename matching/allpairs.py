@@ -36,6 +36,8 @@ REDONE = (512, 16384)  # scores that stand in memory when rows are done again
 
 Positions = NDArray[np.int64]
 PairsAllowed = Callable[[Positions, Positions], NDArray[np.bool_]]  # positions of left and right → may be paired
+Bars = NDArray[np.int32]
+Spread = Callable[[Iterable[Callable[[], Bars]]], Iterable[Bars]]
 T = TypeVar("T")
 
 
@@ -45,7 +47,7 @@ class Half:
 
     vectors: Stored
     codes: Codes
-    bars: NDArray[np.int32]
+    bars: Bars
     start: int = 0  # position of the first row
 
     def part(self, rows: slice) -> Half:
@@ -58,14 +60,19 @@ def all_pairs(
 ) -> tuple[Nearest, Nearest]:
     """As `neighbours.nearest_both_ways`; both sides must have at least GROUPS × SAMPLE rows, clearly more than k."""
     with workers(threads) as pool:
-        halves, sure = prepared(left, right, k, pool)
+        halves, sure = prepared(left, right, k, partial(_in_order, pool), TILE)
         return checked(halves, sweep(*halves, k, pool, allowed), sure, k, allowed)
 
 
-def prepared(left: Stored, right: Stored, k: int, pool: Executor) -> tuple[tuple[Half, Half], tuple[Vectors, Vectors]]:
-    """Both sides with their bars, and the score above which a row's k-th best is surely the right one."""
-    ours, theirs = pool.map(coarse, (left, right))
-    bars = (_bars(ours, theirs, k, pool), _bars(theirs, ours, k, pool))
+def prepared(
+    left: Stored, right: Stored, k: int, spread: Spread, rows: int
+) -> tuple[tuple[Half, Half], tuple[Vectors, Vectors]]:
+    """Both sides with their bars, and the score above which a row's k-th best is surely the right one.
+
+    `spread` runs jobs, each the bars of so many `rows`, and gives their results in order.
+    """
+    ours, theirs = coarse(left), coarse(right)
+    bars = (_bars(ours, theirs, k, spread, rows), _bars(theirs, ours, k, spread, rows))
     scale = ours.step * theirs.step
     sure = (bars[0] * scale + error(ours, theirs), bars[1] * scale + error(theirs, ours))
     return (Half(left, ours.codes, bars[0]), Half(right, theirs.codes, bars[1])), sure
@@ -132,7 +139,7 @@ def _again(rows: Positions, own: Stored, other: Stored, k: int, allowed: PairsAl
     return best
 
 
-def _bars(own: Coarse, other: Coarse, k: int, pool: Executor) -> NDArray[np.int32]:
+def _bars(own: Coarse, other: Coarse, k: int, spread: Spread, rows: int) -> Bars:
     """For each of `own` a product that clearly more than k of `other` are likely to be above.
 
     The r-th best of a sample of one in SAMPLE: among all about r × SAMPLE are above it, give or take √r × SAMPLE.
@@ -141,13 +148,16 @@ def _bars(own: Coarse, other: Coarse, k: int, pool: Executor) -> NDArray[np.int3
     sample = other.codes[np.sort(np.random.default_rng(0).permutation(len(other))[:size])]
     expected = k * size / len(other)
     rank = min(GROUPS, ceil(expected + 3 * sqrt(expected) + 2))
-    jobs = [partial(_bars_of, own.codes[block], sample, rank) for block in blocks(len(own), BLOCK[0])]
-    return np.concatenate(list(_in_order(pool, jobs)))
+    jobs = (partial(_bars_of, own.codes[block], sample, rank) for block in blocks(len(own), rows))
+    return np.concatenate(list(spread(jobs)))
 
 
-def _bars_of(codes: Codes, sample: Codes, rank: int) -> NDArray[np.int32]:
+def _bars_of(codes: Codes, sample: Codes, rank: int) -> Bars:
     """The rank-th highest of the maxima over the groups of the sample, shape (rows,)."""
-    return np.asarray(np.partition(_maxima(codes, sample), -rank, axis=1)[:, -rank], np.int32)
+    bars = np.zeros(len(codes), np.int32)
+    for block in blocks(len(codes), BLOCK[0]):
+        bars[block] = np.partition(_maxima(codes[block], sample), -rank, axis=1)[:, -rank]
+    return bars
 
 
 def _maxima(codes: Codes, sample: Codes) -> NDArray[np.int32]:
@@ -176,9 +186,7 @@ def _pairs(left: Half, right: Half, allowed: PairsAllowed | None) -> tuple[Found
     return Found.joined(of_left), Found.joined(of_right)
 
 
-def _above(
-    left: Codes, right: Codes, bars: NDArray[np.int32], right_bars: NDArray[np.int32]
-) -> tuple[Positions, Positions, NDArray[np.int32]]:
+def _above(left: Codes, right: Codes, bars: Bars, right_bars: Bars) -> tuple[Positions, Positions, NDArray[np.int32]]:
     """Rows, columns and products of the pairs above the bar of either, column blocks one after another."""
     rows, columns, values = [], [], []
     for block in blocks(len(right), BLOCK[1]):

@@ -1,9 +1,11 @@
 """Measure the night's comparison of all offers with all needs.
 
-    python scripts/benchmark_night.py [--size 100000] [--growth 10000,30000] [--large] [--report]
+    python scripts/benchmark_night.py [--size 100000] [--growth 10000,30000] [--report]
+    python scripts/benchmark_night.py --large [--report]
 
-In one run: the machine's bare rate of matrix products, `faiss.knn` in both directions, and ours; then how time grows.
-`--large` adds 1,000,000 offers × 100,000 needs once; `--report` writes docs/speed-night.md. All vectors are invented.
+In one run: how time grows, the machine's bare rate of matrix products, `faiss.knn` in both directions, and ours.
+`--large` is 1,000,000 offers × 100,000 needs by ours alone, once. `--report` writes docs/speed-night.md, or with
+`--large` adds a row to it. All vectors are invented.
 Ours runs in a process of its own, which reads the vectors from disk as the night does, so that its memory is its own.
 """
 
@@ -38,6 +40,8 @@ CHUNK = 16_384  # vectors made at once
 FAISS_ROWS = 20_000  # queries asked of FAISS in each direction; its time is proportional to them
 TRUTH = 2_000  # rows a side whose exact neighbours are looked up
 LARGE = (1_000_000, 100_000)
+PAGE = ROOT / "docs" / "speed-night.md"
+END = "\n\nWhat it costs:"
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def write_vectors(path: Path, rows: int, seed: int) -> Path:
 
 @dataclass(frozen=True)
 class Rate:
-    """GFLOP by a second of the clock and by a second of one core: the second hardly minds what else the machine does."""
+    """GFLOP by a second of the clock, and by a second of one core, which hardly minds what else the machine does."""
 
     clock: float
     core: float
@@ -119,7 +123,7 @@ def bare_rate(number_format: torch.dtype) -> Rate:
 
 
 def faiss_seconds(offers: Vectors, needs: Vectors) -> tuple[float, float]:
-    """Seconds, of clock and cores, for the nearest K of all of both sides, from FAISS_ROWS queries in each direction."""
+    """Seconds, of clock and cores, for the nearest K of both sides, from FAISS_ROWS queries in each direction."""
     total = np.zeros(2)
     for own, other in ((offers, needs), (needs, offers)):
         asked = np.ascontiguousarray(own[:FAISS_ROWS], np.float32)
@@ -203,10 +207,11 @@ def grown(folder: Path, offers: int, needs: int) -> Taken:
     return taken
 
 
-def page(size: int, rates: list[str], others: list[str], curve: list[Taken], command: str) -> str:
+def page(size: int, rates: list[str], others: list[str], curve: list[Taken]) -> str:
     return f"""# Speed of the night's comparison
 
-Written by `{command}` on {processor()}; other machines differ, so the ratios count.
+Written by `python scripts/benchmark_night.py` on {processor()}; other machines differ, so the ratios count.
+The row of {LARGE[0]:,} × {LARGE[1]:,} is added by the same with `--large`.
 
 {size:,} offers × {size:,} needs, {DIMENSION} dimensions, the nearest {K} of both sides. The vectors are invented: unit
 length, stored as float16, mixtures of {CENTRES} centres of uneven size. FAISS is asked {FAISS_ROWS:,} queries in each
@@ -225,9 +230,7 @@ How it grows. Memory is the most of the whole process, with torch, the results, 
 
 | offers × needs | seconds | seconds of all cores | GFLOP/s | core seconds a million pairs | GiB |
 |---|---|---|---|---|---|
-{chr(10).join(taken.row() for taken in curve)}
-
-What it costs: core seconds a million pairs × pairs / 10⁶ / 3600 × price of a core hour.
+{chr(10).join(taken.row() for taken in curve)}{END} core seconds a million pairs × pairs / 10⁶ / 3600 × price of a core hour.
 """
 
 
@@ -235,7 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=100_000, help="of either side")
     parser.add_argument("--growth", default="10000,30000", help="other sizes")
-    parser.add_argument("--large", action="store_true", help="also 1,000,000 × 100,000")
+    parser.add_argument("--large", action="store_true", help="only 1,000,000 × 100,000")
     parser.add_argument("--report", action="store_true", help="write docs/speed-night.md")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -243,15 +246,15 @@ def main() -> None:
         child(*asked.child)
         return
     with tempfile.TemporaryDirectory() as home:
-        sizes = [int(size) for size in asked.growth.split(",") if size]
-        curve = [grown(Path(home), size, size) for size in sizes]
-        rates, others, taken = compared(Path(home), asked.size)
-        curve.append(taken)
         if asked.large:
-            curve.append(grown(Path(home), *LARGE))
+            row = grown(Path(home), *LARGE).row()
+            written = PAGE.read_text("utf-8").replace(END, f"\n{row}{END}", 1) if asked.report else ""
+        else:
+            curve = [grown(Path(home), size, size) for size in map(int, filter(None, asked.growth.split(",")))]
+            rates, others, taken = compared(Path(home), asked.size)
+            written = page(asked.size, rates, others, [*curve, taken])
     if asked.report:
-        command = " ".join(["python scripts/benchmark_night.py", *sys.argv[1:]])
-        (ROOT / "docs" / "speed-night.md").write_text(page(asked.size, rates, others, curve, command), "utf-8")
+        PAGE.write_text(written, "utf-8")
 
 
 if __name__ == "__main__":
