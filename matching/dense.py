@@ -1,4 +1,4 @@
-"""The vector index: exact inner product by FAISS, with the listings' own ids. The one module that imports faiss.
+"""The vector index: exact inner product by FAISS, with the listings' own ids.
 
 A saved index is a folder: `vectors.faiss`, `ids.json`, and a manifest with the encoder, the language space, dimension,
 count and digests, by which a foreign, truncated or altered folder is refused.
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import faiss
 import numpy as np
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
-from matching.nearest import Nearest, top
 
 FORMAT = "dukou-index-1"
 PARTS = ("vectors.faiss", "ids.json")
@@ -124,40 +123,6 @@ class VectorIndex:
             "count": len(self),
             "sha256": {name: _sha256(folder / name) for name in PARTS},
         }
-
-
-class VectorStore(Protocol):
-    """Unit vectors by position."""
-
-    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> Nearest: ...
-
-
-class ExactStore:
-    """All vectors are looked at."""
-
-    def __init__(self, vectors: NDArray[np.float16]) -> None:
-        self._vectors = vectors
-
-    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> Nearest:
-        scores = queries @ self._vectors.astype(np.float32).T
-        if among is not None:
-            scores[:, ~among] = -np.inf
-        found = top(scores, np.arange(scores.shape[1])[None, :], k)
-        return Nearest(np.where(np.isfinite(found.scores), found.positions, -1), found.scores)
-
-
-def store_of(vectors: NDArray[np.float16]) -> VectorStore:
-    """Placeholder."""
-    return ExactStore(vectors)
-
-
-def save_store(store: VectorStore, folder: Path, name: str) -> None:
-    """Placeholder."""
-
-
-def open_store(folder: Path, name: str, vectors: NDArray[np.float16]) -> VectorStore:
-    """Placeholder."""
-    return ExactStore(vectors)
 
 
 def best_scores(queries: Vectors, vectors: Vectors, k: int) -> Vectors:
