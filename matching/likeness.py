@@ -42,7 +42,7 @@ def alike(market: Market, query: Stand) -> list[tuple[str, float]]:
     other, depth = market.stands[query.side], FIRST_LOOK
     while len(other):
         found = market.stores[query.side].search(query.vectors.astype(np.float32), min(depth, len(other)))
-        positions, scores = found.ids[0], found.scores[0]
+        positions, scores = found.positions[0], found.scores[0]
         if depth >= len(other) or scores[-1] < FLOOR:
             near = [int(j) for j, score in zip(positions, scores, strict=True) if j >= 0 and score >= FLOOR]
             return [(other.id(j), likeness(query, 0, other, j)) for j in near if says_the_same(query, 0, other, j)]

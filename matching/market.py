@@ -20,8 +20,7 @@ from matching.neighbours import crowding, nearest_both_ways
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
 from matching.stand import Positions, Stand, Texts, stacked
-from matching.store import LocalStore
-from matching.store import build as build_store
+from matching.store import LocalStore, VectorStore, store_of
 from matching.terms import maturity_gap
 
 NEIGHBOURHOOD = 10  # CSLS's k
@@ -41,8 +40,8 @@ class Market:
     models: Models
     space: LanguageSpace
     stands: Mapping[Side, Stand]
-    stores: Mapping[Side, LocalStore]
-    title_stores: Mapping[Side, LocalStore]
+    stores: Mapping[Side, VectorStore]
+    title_stores: Mapping[Side, VectorStore]
     lexical: Mapping[Side, LexicalMarket | LexicalTail]
     around: Mapping[Side, Vectors]
     title_around: Mapping[Side, Vectors]
@@ -70,8 +69,8 @@ class Market:
             models=models,
             space=offers.space,
             stands=stands,
-            stores={side: build_store(stand.vectors) for side, stand in stands.items()},
-            title_stores={side: build_store(stand.titles) for side, stand in stands.items()},
+            stores={side: store_of(stand.vectors) for side, stand in stands.items()},
+            title_stores={side: store_of(stand.titles) for side, stand in stands.items()},
             lexical={side: LexicalMarket.of(one.words, one.languages, background) for side, one in stands.items()},
             around=_crowding_both_ways(offers.vectors, needs.vectors, background),
             title_around=_title_crowding(offers, needs, background),
@@ -187,7 +186,7 @@ def _crowding_both_ways(offers: Kept, needs: Kept, background: Background) -> di
     }
 
 
-def _best(near: LocalStore, queries: Kept, k: int, among: NDArray[np.bool_] | None) -> Vectors:
+def _best(near: VectorStore, queries: Kept, k: int, among: NDArray[np.bool_] | None) -> Vectors:
     """The k best scores of each query, shape (queries, k)."""
     if k < 1 or not len(queries):
         return np.zeros((len(queries), 0), np.float32)

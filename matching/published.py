@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from matching.embedding import Kept
 from matching.errors import ArtefactError
 from matching.files import Arrays
 from matching.lexical import LexicalMarket
@@ -30,7 +29,7 @@ from matching.ragged import Ragged
 from matching.space import load as load_space
 from matching.space import save as save_space
 from matching.stand import Stand, Texts
-from matching.store import LocalStore, open_store
+from matching.store import open_store, save_store
 from matching.terms import Conditions
 
 FORMAT = "dukou-market-1"
@@ -89,8 +88,8 @@ def open_market(folder: Path, models: Models, texts: Texts) -> tuple[Market, Arr
         models=models,
         space=space,
         stands=stands,
-        stores={side: _store(folder, manifest, side, "vectors", stands[side].vectors) for side in Side},
-        title_stores={side: _store(folder, manifest, side, "titles", stands[side].titles) for side in Side},
+        stores={side: open_store(folder, f"{side}.store", stands[side].vectors) for side in Side},
+        title_stores={side: open_store(folder, f"{side}.titles-store", stands[side].titles) for side in Side},
         lexical={
             side: LexicalMarket.from_arrays(
                 manifest["sides"][side]["lexical"], {k[8:]: v for k, v in arrays.items() if k.startswith("lexical-")}
@@ -134,16 +133,15 @@ def _write_side(market: Market, side: Side, folder: Path) -> dict[str, Any]:
     arrays |= {f"lexical-{name}": array for name, array in words.items()}
     arrays |= {"around": market.around[side], "title_around": market.title_around[side]}
     _write(folder, side, arrays)
-    stores = {"vectors": market.stores[side], "titles": market.title_stores[side]}
-    for name, store in stores.items():
-        store.save(folder / f"{side}.{name}.sketch")
-    return {"lexical": head, "stores": {name: store.manifest for name, store in stores.items()}}
+    save_store(market.stores[side], folder, f"{side}.store")
+    save_store(market.title_stores[side], folder, f"{side}.titles-store")
+    return {"lexical": head}
 
 
 def _read_side(folder: Path, side: Side, head: Mapping[str, Any]) -> Arrays:
     arrays = _read(folder, side)
     wanted = {*COLUMNS, *CONDITIONS, "word_starts", "word_numbers", "around", "title_around"}
-    if not wanted <= arrays.keys() or not {"lexical", "stores"} <= head.keys():
+    if not wanted <= arrays.keys() or "lexical" not in head:
         raise ArtefactError(f"{folder} lacks {', '.join(sorted(wanted - arrays.keys()))}; publish the index again")
     return arrays
 
@@ -157,10 +155,6 @@ def _stand(side: Side, arrays: Arrays, space: Any, texts: Texts) -> Stand:
         texts=texts,
         **{name: arrays[name] for name in COLUMNS},
     )
-
-
-def _store(folder: Path, manifest: Mapping[str, Any], side: Side, name: str, vectors: Kept) -> LocalStore:
-    return open_store(folder / f"{side}.{name}.sketch", vectors, manifest["sides"][side]["stores"][name])
 
 
 def _write(folder: Path, prefix: str, arrays: Arrays) -> None:

@@ -118,7 +118,7 @@ def _scored(
     wanted = min(depth, int(allowed.sum()))
     near = np.zeros(0, np.int64)
     if wanted:
-        near = market.stores[side].search(query.vectors.astype(np.float32), wanted, among).ids[0]
+        near = market.stores[side].search(query.vectors.astype(np.float32), wanted, among).positions[0]
     shared = market.lexical[side].shared(*_words(query))
     chosen = np.union1d(near[near >= 0], shared.best(depth, among)).astype(np.int64)
     features = _features(part, query, crowds, chosen, shared.at(chosen))

@@ -20,6 +20,7 @@ from matching.encoder import Vectors
 from matching.errors import ArtefactError
 from matching.files import write_atomically
 
+FAISS: Any = faiss  # the types that it ships name other arguments than it takes
 PER_CODE = 4  # dimensions; a dimension that is no multiple of it is filled up with zeros
 BITS = 4
 TRAINED_ON = 50_000  # vectors
@@ -54,8 +55,8 @@ class Sketch:
 
         Shape (len(queries), depth).
         """
-        chosen = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
-        parameters = faiss.SearchParametersIVF(nprobe=LISTS, sel=chosen)  # type: ignore[call-arg]
+        chosen = None if allowed is None else FAISS.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        parameters = FAISS.SearchParametersIVF(nprobe=LISTS, sel=chosen)
         _, rows = self._index.search(_filled_up(queries), depth, params=parameters)
         return np.asarray(rows, np.int64)
 
@@ -77,12 +78,13 @@ class Sketch:
 
 def _empty(dimension: int) -> Any:
     full = -(-dimension // PER_CODE) * PER_CODE
-    quantizer = faiss.IndexFlatIP(full)
-    index = faiss.IndexIVFPQFastScan(quantizer, full, LISTS, full // PER_CODE, BITS, faiss.METRIC_INNER_PRODUCT)
+    quantizer = FAISS.IndexFlatIP(full)
+    index = FAISS.IndexIVFPQFastScan(quantizer, full, LISTS, full // PER_CODE, BITS, faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False
     index.own_fields = True
-    quantizer.this.disown()  # type: ignore[attr-defined]
+    quantizer.this.disown()
     index.cp.niter = 4  # the lists need not be good ones
+    index.pq.cp.niter = 10
     return index
 
 

@@ -6,6 +6,7 @@ answers is always scored by those rows themselves, whatever has chosen the candi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,40 +18,28 @@ from numpy.typing import NDArray
 from matching.embedding import Kept
 from matching.encoder import Vectors
 from matching.errors import ArtefactError, DimensionMismatch
+from matching.exact import Ids, compared, recall, scored, united
+from matching.files import write_atomically
+from matching.nearest import Nearest, stacked
 from matching.sketch import Sketch
 
-Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-APPROXIMATE_FROM = (
-    20_000  # vectors; fewer are compared one and all in the time that a sketch would take (docs/speed-stores.md)
-)
-DEPTH = 1_000  # candidates that a sketch names for one query, or ten for each that is wanted
+APPROXIMATE_FROM = 20_000  # vectors: fewer are all compared in 10 ms (docs/speed-stores.md)
+DEPTH = 1_000  # candidates that a sketch names for one query, at least, and PER_HIT for each that is wanted
 DEEPEST = 8_000
+PER_HIT = 5
 RECALL, RECALL_AT, ASKED = 0.99, 10, 200  # the least recall of a sketch, in the first so many, of so many queries
-BLOCK = 8_192  # rows compared at a time
-ROUNDING = 1e-5  # more than two ways to add up one inner product differ by
 LENGTH = 0.01  # by which a unit vector may miss its length
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What was found for each query, best first, ties by id: `ids` int64 and `scores` float32, both (queries, k).
-
-    Where there is nothing more, the id is −1 and the score −∞.
-    """
-
-    ids: Ids
-    scores: Vectors
 
 
 class VectorStore(Protocol):
     """Unit vectors under ids from 0 on, kept as float16.
 
-    `put` replaces what is there; `search` compares by inner product, computed in float32 from what is kept. With
-    `among` only those ids are found whose entry is True, and all k are found where so many are allowed; an id beyond
-    its end is not allowed. Raises DimensionMismatch for vectors of another size and ValueError for ids that are
-    negative or come twice, and vectors that are not of unit length.
+    `put` adds or replaces. `search` gives the k best of each query by inner product, ties by id, −1 and −∞ where there
+    are no more, both (queries, k). With `among` only those ids are found whose entry is True, and all k are found
+    where so many are allowed; an id beyond its end is not allowed. Raises DimensionMismatch for vectors of another
+    size, and ValueError for ids that are negative or come twice and vectors that are not of unit length.
     """
 
     @property
@@ -58,7 +47,7 @@ class VectorStore(Protocol):
     def __len__(self) -> int: ...
     def put(self, ids: Ids, vectors: Vectors) -> None: ...
     def remove(self, ids: Ids) -> int: ...
-    def search(self, queries: Vectors, k: int, among: Mask | None = None) -> Hits: ...
+    def search(self, queries: Vectors, k: int, among: Mask | None = None) -> Nearest: ...
 
 
 @dataclass(frozen=True)
@@ -73,8 +62,8 @@ class _Changes:
 class LocalStore:
     """The store within the process: a matrix whose rows are the ids, its sketch where it is large, later changes.
 
-    What is put later is kept in memory beside the matrix and compared exactly; many changes want a new matrix
-    (`build`). Searches may run beside one writer.
+    What is put later is kept in memory beside the matrix and compared exactly; many changes want a new matrix and
+    `store_of`. Searches may run beside one writer.
     """
 
     def __init__(self, vectors: Kept, sketch: Sketch | None = None, *, depth: int = DEPTH, recall: float = 1) -> None:
@@ -92,7 +81,7 @@ class LocalStore:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `open_store` needs to know beside the files: kind, size, depth and the recall that was measured."""
+        """What it is: "exact" or "sketch", its size, how deep it looks, the recall that was measured."""
         return {
             "kind": "exact" if self._sketch is None else "sketch",
             "count": len(self._vectors),
@@ -131,45 +120,31 @@ class LocalStore:
         kept = ~np.isin(old.ids, ids)
         return _Changes(present, old.ids[kept], old.vectors[kept])
 
-    def search(self, queries: Vectors, k: int, among: Mask | None = None) -> Hits:
+    def search(self, queries: Vectors, k: int, among: Mask | None = None) -> Nearest:
         """The k best of each query, (queries, dimension) float32. Raises as VectorStore says."""
         check_queries(queries, self.dimension)
         changes = self._changes
-        later = np.arange(len(changes.ids))
-        if among is not None:
-            later = later[_resized(among, int(changes.ids.max(initial=-1)) + 1)[changes.ids]]
-        of_matrix = self._in_matrix(queries, k, self._allowed(changes.present, among))
-        if not len(later):
+        of_matrix = self._in_matrix(queries, k, _both(changes.present, among, len(self._vectors)))
+        if not len(changes.ids):
             return of_matrix
-        found = _compared(queries, changes.vectors, later, k)
-        ids = np.where(found.ids < 0, -1, changes.ids[found.ids])
-        return merged([of_matrix, Hits(ids, found.scores)], k)
+        later = np.argsort(changes.ids)
+        ids = changes.ids[later]
+        allowed = np.arange(len(ids)) if among is None else np.flatnonzero(_resized(among, int(ids[-1]) + 1)[ids])
+        found = compared(queries, changes.vectors[later], allowed, k)
+        own = Nearest(np.where(found.positions < 0, -1, ids[found.positions]), found.scores)
+        return united([of_matrix, own], k)
 
-    def _allowed(self, present: Mask | None, among: Mask | None) -> Mask | None:
-        if among is None:
-            return present
-        fitting = _resized(among, len(self._vectors))
-        return fitting if present is None else fitting & present
-
-    def _in_matrix(self, queries: Vectors, k: int, allowed: Mask | None) -> Hits:
+    def _in_matrix(self, queries: Vectors, k: int, allowed: Mask | None) -> Nearest:
         count = len(self._vectors) if allowed is None else int(np.count_nonzero(allowed))
-        depth = max(self._depth, 10 * k)
+        depth = max(self._depth, PER_HIT * k)
         if self._sketch is None or count <= depth:
-            rows = np.arange(count) if allowed is None else np.flatnonzero(allowed)
-            return _compared(queries, self._vectors, rows, k)
-        candidates = self._sketch.candidates(queries, depth, allowed)
-        found = [
-            _scored(q, self._vectors, np.sort(row[row >= 0]), k) for q, row in zip(queries, candidates, strict=True)
-        ]
-        return _stacked(found, k)
-
-    def save(self, path: Path) -> None:
-        """Write what `open_store` reads; matrix and manifest are the caller's to keep, and changes are lost."""
-        if self._sketch is not None:
-            self._sketch.save(path)
+            return compared(queries, self._vectors, np.arange(count) if allowed is None else np.flatnonzero(allowed), k)
+        named = self._sketch.candidates(queries, depth, allowed)
+        found = [scored(q, self._vectors, np.sort(row[row >= 0]), k) for q, row in zip(queries, named, strict=True)]
+        return stacked(found, k)
 
 
-def build(vectors: Kept, *, approximate_from: int = APPROXIMATE_FROM, seed: int = 0) -> LocalStore:
+def store_of(vectors: Kept, *, approximate_from: int = APPROXIMATE_FROM, seed: int = 0) -> LocalStore:
     """A store over a matrix, (rows, dimension) float16 unit vectors: exact when small, else by a sketch.
 
     The sketch's recall in the first ten is measured against all, with some of the vectors as queries; where it is
@@ -184,41 +159,38 @@ def build(vectors: Kept, *, approximate_from: int = APPROXIMATE_FROM, seed: int 
     truth = exact.search(queries, RECALL_AT + 1)  # each finds itself, and that is not counted
     depth = DEPTH
     while depth <= DEEPEST:
-        recall = recall_of(LocalStore(vectors, sketch, depth=depth).search(queries, RECALL_AT + 1), truth, itself=True)
-        if recall >= RECALL:
-            return LocalStore(vectors, sketch, depth=depth, recall=recall)
+        found = LocalStore(vectors, sketch, depth=depth).search(queries, RECALL_AT + 1)
+        measured = recall(found, truth, itself=True)
+        if measured >= RECALL:
+            return LocalStore(vectors, sketch, depth=depth, recall=measured)
         depth *= 2
     return exact
 
 
-def open_store(path: Path, vectors: Kept, manifest: Mapping[str, Any]) -> LocalStore:
-    """What `save` wrote, over the same matrix. Raises ArtefactError when it belongs to another or is damaged."""
-    for key, found in (("count", len(vectors)), ("dimension", vectors.shape[1])):
-        if manifest.get(key) != found:
-            raise ArtefactError(
-                f"vector store: {key} is {manifest.get(key)!r}, the vectors' is {found}; build it again"
-            )
-    if manifest.get("kind") == "exact":
-        return LocalStore(vectors)
-    if manifest.get("kind") != "sketch":
-        raise ArtefactError(f"vector store: {manifest.get('kind')!r} is no kind of ours; build the index again")
-    try:
-        depth, recall = int(manifest["depth"]), float(manifest[f"recall_at_{RECALL_AT}"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"vector store: the manifest lacks {error}; build the index again") from error
-    return LocalStore(vectors, Sketch.load(path), depth=depth, recall=recall)
+def save_store(store: VectorStore, folder: Path, name: str) -> None:
+    """Write what `open_store` reads: `name`.json, the manifest, and `name`.sketch where there is one.
 
-
-def recall_of(found: Hits, truth: Hits, *, itself: bool = False) -> float:
-    """The share of true hits that were found, counted by score so that ties are no misses; 1.0 where none is true.
-
-    With `itself` the best true hit of each query is the query, and is not counted.
+    The matrix is the caller's to keep; what was put or removed since is not kept.
     """
-    least = np.where(truth.ids >= 0, truth.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    wanted = (truth.ids >= 0).sum(axis=1)
-    right = np.minimum(((found.ids >= 0) & (found.scores >= least - ROUNDING)).sum(axis=1), wanted)
-    total = int((wanted - itself).sum())
-    return float((right - itself).sum() / total) if total > 0 else 1.0
+    assert isinstance(store, LocalStore), "other engines keep what they hold"
+    if store._sketch is not None:
+        store._sketch.save(folder / f"{name}.sketch")
+    write_atomically(folder / f"{name}.json", json.dumps(store.manifest, indent=1).encode())
+
+
+def open_store(folder: Path, name: str, vectors: Kept) -> LocalStore:
+    """What `save_store` wrote, over the same matrix. Raises ArtefactError when it is of another one or damaged."""
+    path = folder / f"{name}.json"
+    manifest = _read_manifest(path)
+    for key, found in (("count", len(vectors)), ("dimension", vectors.shape[1])):
+        if manifest[key] != found:
+            raise ArtefactError(f"{path}: {key} is {manifest[key]!r}, the vectors' is {found}; build the index again")
+    if manifest["kind"] == "exact":
+        return LocalStore(vectors)
+    if manifest["kind"] != "sketch":
+        raise ArtefactError(f"{path}: {manifest['kind']!r} is no kind of ours; build the index again")
+    sketch = Sketch.load(folder / f"{name}.sketch")
+    return LocalStore(vectors, sketch, depth=manifest["depth"], recall=manifest[f"recall_at_{RECALL_AT}"])
 
 
 def check_queries(queries: Vectors, dimension: int) -> None:
@@ -228,7 +200,7 @@ def check_queries(queries: Vectors, dimension: int) -> None:
 
 
 def check_put(ids: Ids, vectors: Vectors, dimension: int) -> None:
-    """Raises what VectorStore.put says."""
+    """Raises what VectorStore says of `put`."""
     check_queries(vectors, dimension)
     if len(ids) != len(vectors) or len(np.unique(ids)) != len(ids):
         raise ValueError(f"{len(np.unique(ids))} distinct ids for {len(vectors)} vectors: give each one of its own")
@@ -240,68 +212,28 @@ def check_put(ids: Ids, vectors: Vectors, dimension: int) -> None:
         raise ValueError(f"the vector of id {ids[wrong[0]]} has length {lengths[wrong[0]]:.3f}: divide it by that")
 
 
-def floats(vectors: NDArray[Any]) -> Vectors:
-    """Float32 of float16, by torch: numpy's own way takes ten times as long."""
-    import torch
-
-    if vectors.dtype != np.float16:
-        return np.asarray(vectors, np.float32)
-    writable = vectors if vectors.flags.writeable else np.array(vectors)
-    converted: Vectors = torch.from_numpy(writable).float().numpy()
-    return converted
-
-
-def merged(parts: list[Hits], k: int) -> Hits:
-    """The k best of several answers to the same queries, each with other ids."""
-    ids = np.concatenate([one.ids for one in parts], axis=1)
-    scores = np.concatenate([one.scores for one in parts], axis=1)
-    order = np.lexsort((ids, -scores), axis=1)[:, :k]
-    return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1))
+def _read_manifest(path: Path) -> Mapping[str, Any]:
+    kinds: dict[str, Any] = {
+        "kind": str,
+        "count": int,
+        "dimension": int,
+        "depth": int,
+        f"recall_at_{RECALL_AT}": (int, float),
+    }
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path} is missing or not readable; build the index again") from error
+    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
+        raise ArtefactError(f"{path} is no manifest of a vector store; build the index again")
+    return manifest
 
 
-def _compared(queries: Vectors, vectors: Kept, rows: Ids, k: int) -> Hits:
-    """The k best of those rows (ascending), each of them compared, blockwise."""
-    found = Hits(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32))
-    for start in range(0, len(rows), BLOCK):
-        chosen = rows[start : start + BLOCK]
-        block = floats(vectors[chosen[0] : chosen[-1] + 1] if _whole(chosen) else vectors[chosen])
-        least = found.scores[:, -1:] if k else found.scores
-        products = queries @ block.T
-        parts = []
-        for query, product, worst in zip(queries, products, least, strict=True):
-            near = _near_best(product, k, float(worst[0]) if len(worst) else np.inf)
-            part = _scored(query, block, near, k)
-            parts.append(Hits(np.where(part.ids < 0, -1, chosen[part.ids]), part.scores))
-        found = merged([found, _stacked(parts, k)], k)
-    return found
-
-
-def _whole(rows: Ids) -> bool:
-    """Whether ascending rows leave none out: a slice of them need not be gathered."""
-    return bool(rows[-1] - rows[0] + 1 == len(rows))
-
-
-def _near_best(product: Vectors, k: int, worst: float) -> Ids:
-    """Where the scores stand that can be among the k best, with those that rounding might have put behind."""
-    if 0 < k < len(product):
-        worst = max(worst, float(np.partition(product, len(product) - k)[len(product) - k]))
-    return np.flatnonzero(product >= worst - ROUNDING)
-
-
-def _scored(query: Vectors, vectors: NDArray[Any], rows: Ids, k: int) -> Hits:
-    """The k best of those rows (ascending) for one query, each summed up in the same way, so that equals tie."""
-    scores = np.einsum("ij,j->i", floats(vectors[rows]), query)
-    order = np.argsort(-scores, kind="stable")[:k]
-    missing = (0, k - len(order))
-    return Hits(
-        np.pad(rows[order], missing, constant_values=-1)[None],
-        np.pad(scores[order], missing, constant_values=-np.inf)[None],
-    )
-
-
-def _stacked(parts: list[Hits], k: int) -> Hits:
-    ids = [one.ids for one in parts] or [np.zeros((0, k), np.int64)]
-    return Hits(np.concatenate(ids), np.concatenate([one.scores for one in parts] or [np.zeros((0, k), np.float32)]))
+def _both(present: Mask | None, among: Mask | None, rows: int) -> Mask | None:
+    if among is None:
+        return present
+    fitting = _resized(among, rows)
+    return fitting if present is None else fitting & present
 
 
 def _resized(mask: Mask, length: int) -> Mask:

@@ -13,7 +13,7 @@ import pytest
 from matching import ArtefactError, Market, Models, Side, answers, embed, hashing_models, read_listing
 from matching.published import MANIFEST, open_market, save_market, verify
 from matching.stand import Texts
-from matching.store import RECALL, build
+from matching.store import RECALL, store_of
 
 SUBJECTS = ("tea withering", "ore slurry elbows", "solar pumps", "leaf rust in wheat", "sea water desalination")
 LISTINGS = [
@@ -78,7 +78,7 @@ def test_a_large_market_keeps_its_sketches(
     models: Models, tmp_path: Path, texts: Texts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = [replace(LISTINGS[i % 5], id=f"x{i:04}", title=f"{LISTINGS[i % 5].title} {i * 7919}") for i in range(1_500)]
-    monkeypatch.setattr("matching.market.build_store", lambda vectors: build(vectors, approximate_from=1_000))
+    monkeypatch.setattr("matching.market.store_of", lambda vectors: store_of(vectors, approximate_from=1_000))
     market = Market.build([*many, *LISTINGS[5:]], embed([*many, *LISTINGS[5:]], models.encoder), models)
     save_market(market, tmp_path / "large", {}, {})
     opened, _, _ = open_market(tmp_path / "large", models, texts)
@@ -88,7 +88,7 @@ def test_a_large_market_keeps_its_sketches(
     assert opened.stores[Side.NEED].manifest["kind"] == "exact"
     query = market.stands[Side.NEED].vectors[:1].astype(np.float32)
     one, other = market.stores[Side.OFFER].search(query, 10), opened.stores[Side.OFFER].search(query, 10)
-    assert one.ids.tolist() == other.ids.tolist()
+    assert one.positions.tolist() == other.positions.tolist()
 
 
 def test_a_name_that_is_taken_is_not_overwritten_and_nothing_is_left_behind(market: Market, folder: Path) -> None:
