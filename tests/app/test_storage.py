@@ -178,7 +178,7 @@ def test_pairings_go_their_way_and_come_by_probability_with_ties_by_id(database:
         found = [proposed(offer.id, need.id, chance) for offer, chance in zip(offers, chances, strict=True)]
         assert record_found(session, found, "run 1", NOW)["new"] == 7
         assert record_found(session, found[:6], "run 2", NOW) == {"updated": 6}
-        assert proposals.lapse(session, "run 2", NOW) == {"lapsed": 1}
+        assert proposals.lapse_unfound(session, "run 2", 1_000_000, "", 1_000, NOW)[0] == {"lapsed": 1}
     with database.reading() as session:
         whole = pairing_queries.page(session, OPERATOR, pairing_queries.Wanted(), None, 100, [])
         assert [(-row.probability, row.id) for row in whole] == sorted((-row.probability, row.id) for row in whole)
