@@ -29,17 +29,21 @@ def by_reference(session: Session, organisation_id: str, reference: str) -> List
     return session.exec(own).first()
 
 
+def by_references(session: Session, organisation_id: str, references: Collection[str]) -> dict[str, ListingRow]:
+    """An organisation's listings of those references, by them."""
+    wanted, found = sorted(set(references)), dict[str, ListingRow]()
+    own = select(ListingRow).where(ListingRow.organisation_id == organisation_id)
+    for start in range(0, len(wanted), BLOCK):
+        block = own.where(col(ListingRow.reference).in_(wanted[start : start + BLOCK]))
+        found.update((str(row.reference), row) for row in session.exec(block))
+    return found
+
+
 def owner(session: Session, row: ListingRow) -> OrganisationRow:
     """The organisation that a listing belongs to."""
     found = session.get(OrganisationRow, row.organisation_id)
     assert found is not None
     return found
-
-
-def published(session: Session) -> list[ListingRow]:
-    """All published listings in the order of their ids."""
-    chosen = select(ListingRow).where(ListingRow.status == "published").order_by(col(ListingRow.id))
-    return list(session.exec(chosen))
 
 
 def nodes_by_organisation(session: Session) -> dict[str, str]:
@@ -146,8 +150,9 @@ def last_written(session: Session) -> int:
 
 def next_revision(session: Session) -> int:
     """Take a number, in a session that writes: the order of the numbers is that of the commits."""
-    session.connection().execute(update(RevisionRow).values(number=col(RevisionRow.number) + 1))
-    return session.exec(select(RevisionRow.number)).one()
+    counter = session.get_one(RevisionRow, 1)  # one object in a session: counted here, stored with its next flush
+    counter.number += 1
+    return counter.number
 
 
 def proposed_up_to(session: Session) -> int:
@@ -171,6 +176,42 @@ def written_after(session: Session, number: int, limit: int) -> list[ListingRow]
     """The next listings by revision, after one."""
     later = select(ListingRow).where(col(ListingRow.revision) > number).order_by(col(ListingRow.revision))
     return list(session.exec(later.limit(limit)))
+
+
+def published_after(session: Session, listing_id: str, limit: int) -> list[ListingRow]:
+    """The next published listings by id, after one."""
+    later = select(ListingRow).where(ListingRow.status == "published", col(ListingRow.id) > listing_id)
+    return list(session.exec(later.order_by(col(ListingRow.id)).limit(limit)))
+
+
+def by_ids(session: Session, ids: Collection[str]) -> dict[str, tuple[ListingRow, str]]:
+    """Listings by id, each with the node that it belongs to."""
+    found: dict[str, tuple[ListingRow, str]] = {}
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        rows = session.exec(select(ListingRow, OrganisationRow.node_id).join(OrganisationRow).where(block))
+        found.update((row.id, (row, node_id)) for row, node_id in rows)
+    return found
+
+
+def text_hashes(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """The hash of each listing's text, by id."""
+    found: dict[str, str] = {}
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        found.update(session.exec(select(ListingRow.id, ListingRow.text_hash).where(block)).all())
+    return found
+
+
+def not_embedded(session: Session, encoder: str, after: str, limit: int) -> list[ListingRow]:
+    """The next published listings by id, after one, whose texts have no stored embedding by that encoder."""
+    there = select(EmbeddingRow.text_hash).where(
+        EmbeddingRow.encoder == encoder, EmbeddingRow.text_hash == ListingRow.text_hash
+    )
+    chosen = select(ListingRow).where(ListingRow.status == "published", col(ListingRow.id) > after, ~there.exists())
+    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
 
 
 def keep_embeddings(session: Session, encoder: str, bodies: Mapping[str, bytes]) -> None:
