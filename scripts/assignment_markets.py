@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,14 @@ class Scene:
     def reference(self) -> Exposure:
         """How plain top-10 is spread."""
         return self.spread(self.plain())
+
+    def likeliest(self, most: int) -> float:
+        """Log-odds from which so many pairs are proposed when nothing else counts."""
+        return float(np.sort(self.pairs.log_odds[self.pairs.worth(self.threshold) >= 0])[-most])
+
+    def raised(self, log_odds: float) -> Scene:
+        """The same market with another threshold."""
+        return replace(self, threshold=float(1 / (1 + np.exp(-log_odds))))
 
     def spread(self, chosen: Chosen) -> Exposure:
         """How it is spread, and what it is worth."""
