@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from matching import Exposure, Market, Models, Pairs, Side, exposure, plain_top
 from matching.assignment import UNKNOWN_OWNER, Chosen, Positions
-from matching.candidates import candidates
 from matching.evaluation import best_of_each, gini
 from matching.neighbours import nearest_both_ways
-from matching.pipeline import score
+from matching.pipeline import scored
 from matching.terms import EVERY_DIRECTION
 
 CANDIDATES = 50  # of each listing
@@ -53,9 +52,9 @@ def our_pairs(models: Models) -> Pairs:
     """The candidates of our benchmark, both halves, with the log-odds of the product's own pipeline."""
     listings = sorted(benchmark("train")[0] + benchmark("test")[0], key=lambda one: one.id)
     market = Market.build(listings, embed_cached(listings, models.encoder), models)
-    found = candidates(market, CANDIDATES, EVERY_DIRECTION)
+    found = scored(market, CANDIDATES, EVERY_DIRECTION)
     sizes = [len(market.stands[side]) for side in (Side.OFFER, Side.NEED)]
-    log_odds = models.fusion.log_odds(score(market, found))
+    log_odds = models.fusion.log_odds(found.features)
     return Pairs(found.offers, found.needs, log_odds, nobody(sizes[0]), nobody(sizes[1]))
 
 
