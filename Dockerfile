@@ -5,7 +5,9 @@ ENV PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1 \
     DUKOU_HOME=/var/lib/dukou
 
-RUN useradd --system --create-home --home-dir /home/dukou dukou \
+# A number that does not change, so that volumes keep their owner and Kubernetes can name it.
+RUN groupadd --gid 10001 dukou \
+    && useradd --uid 10001 --gid 10001 --create-home --home-dir /home/dukou dukou \
     && install --directory --owner dukou --group dukou /var/lib/dukou
 
 # torch first, for the CPU alone: this layer is large and seldom changes.

@@ -37,6 +37,7 @@ class Permission(StrEnum):
     CHANGES = "changes:own"
     WEBHOOKS = "webhooks:manage"
     AUDIT = "audit:read"
+    METRICS = "metrics:read"  # or the token of the settings, which is nobody's
 
 
 P = Permission

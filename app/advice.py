@@ -14,8 +14,8 @@ from app.hints import Hint, hints
 from app.likeness import SUGGESTED, Alike, Closely
 from app.queries import listings as queries
 from app.record import Record, as_listing, read_record
-from app.results import Sight
 from app.search import Live
+from app.snapshot import Sight
 from app.tables import ListingRow, OrganisationRow
 from matching import FIELDS, Listing
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import accounts, fusions, logs
+from app import accounts, backup, fusions, logs
 from app.access import OPERATOR, Role
 from app.audit import Audit
 from app.clock import utc_now
@@ -29,10 +29,12 @@ from app.files import LineProblem, ListingFile, read_listing_file
 from app.importing import import_file as bring_in
 from app.learning import learn as learn_from_decisions
 from app.lesson_table import lesson_table
-from app.proposing import propose_all
-from app.results import Found, Sight
+from app.night_table import night_table, told
+from app.publishing import Publisher
+from app.results import Found
 from app.search import Live, read_models
 from app.settings import Settings
+from app.snapshot import Sight
 from matching import Matching, MatchingError, MatchOptions, Side, match
 from matching.files import write_atomically
 
@@ -137,12 +139,28 @@ def import_file(file: Path) -> None:
 
 
 @main.command()
-def propose() -> None:
-    """Match all published listings and keep what answers what as proposals."""
-    with reported(), _live() as live:
-        live.load()
-        counts = propose_all(live, f"by hand {utc_now():%Y-%m-%d %H:%M:%S}")
-    err.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing to propose")
+def night() -> None:
+    """Match everything overnight: embed, match, assign, publish, record. Exit status: 0 done, 2 failed or running."""
+    from app.night import run_night
+    from app.tracing import Tracing
+
+    logs.configure()
+    with reported(), _database() as database, told() as tell:
+        tracing = Tracing(Settings().otlp_endpoint)
+        tracing.watch_database(database)
+        try:
+            run, report = run_night(Settings(), database, tell=tell)
+        finally:
+            tracing.stop()
+    Console().print(night_table(run, report))
+
+
+@main.command("roll-back")
+def roll_back() -> None:
+    """Go back to the published index before the one in use; running services switch by themselves."""
+    with reported():
+        name = Publisher(Settings().home).roll_back()
+    err.print(f"{name} is in use")
 
 
 @main.command()
@@ -170,6 +188,24 @@ def verify_audit() -> None:
         err.print(f"[red]line {verdict.broken} does not hold; {verdict.lines} lines before it do[/red]")
         raise typer.Exit(1)
     err.print(f"{verdict.lines} lines hold; the last digest is {verdict.last}")
+
+
+@main.command("backup")
+def back_up(folder: Path) -> None:
+    """Copy the database and what was learned into a new folder; the service may run meanwhile."""
+    with reported():
+        made = backup.back_up(Settings(), folder, utc_now())
+    err.print(f"{folder}: {len(made.parts)} files")
+    if made.database != "sqlite":
+        err.print("without the database, which is PostgreSQL's: dump it now with pg_dump (docs/operations.md)")
+
+
+@main.command()
+def restore(folder: Path) -> None:
+    """Bring a backup into an empty DUKOU_HOME, after a check of all its files."""
+    with reported():
+        made = backup.restore(Settings(), folder)
+    err.print(f"{len(made.parts)} files of {made.made_at:%Y-%m-%d %H:%M:%S} UTC restored; now try: dukou verify-audit")
 
 
 @main.command()
@@ -246,6 +282,7 @@ def serve(
 @main.command()
 def worker() -> None:
     """Deliver webhooks and keep house, until SIGTERM or SIGINT. Any number of workers may run at once."""
+    from app.tracing import Tracing
     from app.worker import Worker
 
     stop = threading.Event()
@@ -253,11 +290,13 @@ def worker() -> None:
         signal.signal(number, lambda *_: stop.set())
     logs.configure()
     with reported(), _database() as database:
-        running = Worker(Settings(), database)
+        running, tracing = Worker(Settings(), database), Tracing(Settings().otlp_endpoint)
+        tracing.watch_database(database)
         running.start()
         err.print("working")
         stop.wait()
         running.stop()
+        tracing.stop()
 
 
 def _noted(database: Database, audit: Audit, action: str, subject: str) -> None:

@@ -69,6 +69,24 @@ class Database:
             session.commit()
 
     @contextmanager
+    def alone(self, number: int) -> Iterator[bool]:
+        """Whether nobody else, on any machine, holds this number on the same database server now; held until the end.
+
+        An SQLite file serves one machine, where a lock on a file does it: there it is always so.
+        """
+        if not self._server:
+            yield True
+            return
+        with translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            mine = bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({number:d})").scalar())
+            try:
+                yield mine
+            finally:
+                if mine:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({number:d})")
+
+    @contextmanager
     def _in_turn(self) -> Iterator[None]:
         """Threads queue here for an SQLite file: its own way of waiting is to try again, which starves some."""
         if self._server:

@@ -121,8 +121,9 @@ def is_held_back(need: str, seed: int) -> bool:
 
 
 def _present(judged: Sequence[Judged], market: Market, left_out: Counter[str]) -> list[Judged]:
-    offers, needs = market.stands[Side.OFFER].position, market.stands[Side.NEED].position
-    kept = [one for one in judged if one.offer in offers and one.need in needs]
+    o = market.stands[Side.OFFER].find([one.offer for one in judged])
+    n = market.stands[Side.NEED].find([one.need for one in judged])
+    kept = [one for one, there in zip(judged, (o >= 0) & (n >= 0), strict=True) if there]
     if len(kept) < len(judged):
         left_out["no longer published"] += len(judged) - len(kept)
     return sorted(kept, key=lambda one: (one.need, one.offer))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.snapshot import Holder, Snapshot
+from app.db import Database
+from app.listings import listing_of
+from app.queries import listings as queries
+from app.snapshot import Holder, Sight, Snapshot
 from matching import FIELDS, Embedding, Listing, Models
 from matching.likeness import alike
-from matching.market import Stand
+from matching.stand import Stand
 
 SUGGESTED = 0.5  # probability from which on a field is suggested; decision 0017
-
-Shows = Callable[[Holder], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +33,39 @@ class Closely:
 
 
 def read_closely(
-    models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, shows: Shows, limit: int
+    models: Models,
+    database: Database,
+    snapshot: Snapshot,
+    listing: Listing,
+    embedding: Embedding,
+    sight: Sight,
+    limit: int,
 ) -> Closely:
-    """What is said of a listing that need not be published, among those that `shows` lets pass."""
-    stand = Stand([listing], [embedding], snapshot.base.market.space, models)
-    found = [
-        Alike(other, snapshot.holder(name).organisation_id, score)
-        for name, score in _near(snapshot, stand, listing)
-        if shows(snapshot.holder(name)) and (other := snapshot.listing(name)) is not None
-    ]
+    """What is said of a listing that need not be published, among those that are shown."""
+    stand = Stand.of(listing.side, [listing], [embedding], snapshot.base.market.space, models)
+    scores = _near(snapshot, stand, listing)
+    with database.reading() as session:
+        found = [
+            Alike(listing_of(row), row.organisation_id, scores[name])
+            for name, (row, node_id) in queries.by_ids(session, scores).items()
+            if row.status == "published" and sight.shows(Holder(row.organisation_id, node_id, row.disclosure))
+        ]
     found.sort(key=lambda one: (-one.similarity, one.listing.id))
-    return Closely(tuple(found[:limit]), _fields(models, stand))
+    return Closely(tuple(found[:limit]), fields_of(models, stand))
 
 
-def _near(snapshot: Snapshot, stand: Stand, listing: Listing) -> list[tuple[str, float]]:
+def _near(snapshot: Snapshot, stand: Stand, listing: Listing) -> dict[str, float]:
     """All of the same side that say the same, but the listing itself and what no longer holds in the base."""
     besides = snapshot.written | {listing.id}
-    found = [(name, score) for name, score in alike(snapshot.base.market, stand) if name not in besides]
+    found = {name: score for name, score in alike(snapshot.base.market, stand) if name not in besides}
     if snapshot.tail is not None:
-        found += [(name, score) for name, score in alike(snapshot.tail, stand) if name != listing.id]
+        found |= {name: score for name, score in alike(snapshot.tail, stand) if name != listing.id}
     return found
 
 
-def _fields(models: Models, stand: Stand) -> dict[str, float] | None:
-    """What the classifier reads in the text, whatever the listing states."""
+def fields_of(models: Models, stand: Stand) -> dict[str, float] | None:
+    """What the classifier reads in the text of the one listing in `stand`, whatever the listing states."""
     if models.fields is None:
         return None
-    guessed = models.fields.probabilities(stand.vectors, stand.words)[0]
+    guessed = models.fields.probabilities(stand.vectors.astype("float32"), [stand.words[0]])[0]
     return {name: round(float(value), 4) for name, value in zip(FIELDS, guessed, strict=True)}

@@ -17,6 +17,9 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.metrics import request_answered
+from app.spans import note_request
+
 REQUEST_ID = "X-Request-ID"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 OURS = ("app", "dukou", "uvicorn")  # of others only warnings: HTTP libraries, for one, log whole addresses
@@ -74,6 +77,7 @@ class RequestLog:
             return
         request_id, status, start = _request_id(scope), 500, time.perf_counter()
         scope.setdefault("state", {})["request_id"] = request_id
+        note_request(request_id)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -87,8 +91,9 @@ class RequestLog:
         try:
             await self.app(scope, receive, tagged)
         finally:
-            spent = round(1000 * (time.perf_counter() - start), 1)
-            log.info("request", extra={**_facts(scope), "status": status, "ms": spent})
+            seconds, facts = time.perf_counter() - start, _facts(scope)
+            request_answered(scope["method"], facts["route"], status, seconds)
+            log.info("request", extra={**facts, "status": status, "ms": round(1000 * seconds, 1)})
 
 
 def _request_id(scope: Scope) -> str:

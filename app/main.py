@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import openid, web, web_accounts
+from app import openid, web, web_accounts, web_nights
 from app.api import routers
 from app.api.asking import Limits
 from app.audit import Audit
@@ -28,6 +28,7 @@ from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
 from app.signing import Signing
+from app.tracing import Tracing
 from app.worker import Worker
 from matching import InvalidListing
 
@@ -42,15 +43,16 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
 
     `with_worker`: deliveries and housekeeping in this process too.
     """
-    audit = Audit(settings.secret_bytes)
+    audit, metrics_token = Audit(settings.secret_bytes), settings.metrics_token_bytes
     allowed = read_allowed(settings.webhook_allow)
+    tracing = Tracing(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await run_in_threadpool(Database, settings.url)
+        tracing.watch_database(database)
         app.state.database = database
         app.state.live = Live(settings, database)
-        app.state.loading = app.state.live.start()
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()
         app.state.importer = Importer(database)
@@ -58,12 +60,14 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         worker = Worker(settings, database) if with_worker else None
         if worker is not None:
             await run_in_threadpool(worker.start)
+        app.state.loading = app.state.live.start()  # last: it would keep the others waiting
         yield
         if worker is not None:
             await run_in_threadpool(worker.stop)
         await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
         database.close()
+        await run_in_threadpool(tracing.stop)
 
     app = FastAPI(
         title="Dukou",
@@ -79,12 +83,15 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     app.state.openid = openid.provider(settings)
     app.state.signing = Signing(settings.secret_bytes)
     app.state.allowed = allowed
+    app.state.metrics_token = metrics_token
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
+    tracing.watch_application(app)
     for router in routers:
         app.include_router(router)
     app.include_router(web.router)
     app.include_router(web_accounts.router)
+    app.include_router(web_nights.router)
     describe(app)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)
@@ -144,7 +151,7 @@ def _rendered(
 
 
 def _is_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/feeds/", "/health/"))
+    return request.url.path.startswith(("/api/", "/feeds/", "/health/", "/metrics"))
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:
@@ -177,6 +184,9 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, UnicodeDecodeError):
         fix = "is not UTF-8; send one JSON object in it"
+        return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
+    if error.status_code == 400:  # the framework's word for a form that it cannot take apart
+        fix = "is not what its Content-Type says; send a whole form"
         return _rendered(request, 422, "Invalid input", f"body: {fix}", [FieldError("body", fix)])
     titles = {404: "Not found", 405: "Method not allowed"}
     response = _rendered(request, error.status_code, titles.get(error.status_code, "Error"), str(error.detail), [])

@@ -24,6 +24,7 @@ TAGS = {
     "profiles": "Listings as profiles of the form that partnering networks use.",
     "pairings": "An offer and a need brought together: the queue, the steps, the contacts, the contract.",
     "compliance": "The gate before technology goes out: what a screening shows, and what a named person decides.",
+    "nights": "The overnight runs: what was matched, how fairly, in what time.",
     "webhooks": "Events sent to addresses of yours, signed; their deliveries.",
     "changes": "What has happened, for each audience: nothing left out, nothing twice.",
     "audit": "Who decided what, and who read contacts.",

@@ -198,9 +198,31 @@ def write_step(
 ) -> StepRow:
     """Add a line to the history."""
     last = queries.last_step(session, row.id)
-    step = StepRow(
+    number, versions = 1 if last is None else last.number + 1, (sides.offer.version, sides.need.version)
+    step = _step(who, row, number, action, before, answer, now, versions)
+    session.add(step)
+    session.flush()
+    return step
+
+
+def first_step(who: Principal, row: PairingRow, action: Action, answer: Answer, now: datetime) -> StepRow:
+    """The line that a history begins with, to be added."""
+    return _step(who, row, 1, action, None, answer, now, (row.offer_version, row.need_version))
+
+
+def _step(
+    who: Principal,
+    row: PairingRow,
+    number: int,
+    action: Action,
+    before: State | None,
+    answer: Answer,
+    now: datetime,
+    versions: tuple[int, int],
+) -> StepRow:
+    return StepRow(
         pairing_id=row.id,
-        number=1 if last is None else last.number + 1,
+        number=number,
         at=now,
         actor_kind=who.kind,
         actor_id=who.id,
@@ -211,12 +233,9 @@ def write_step(
         reason=answer.reason,
         note=answer.note,
         consent=answer.consent,
-        offer_version=sides.offer.version,
-        need_version=sides.need.version,
+        offer_version=versions[0],
+        need_version=versions[1],
     )
-    session.add(step)
-    session.flush()
-    return step
 
 
 def record_contract(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -21,48 +21,58 @@ Counts = Counter[str]
 
 
 def record(session: Session, found: Iterable[Pairing], run: str, now: datetime) -> Counts:
-    """Take over pairings that a run found.
+    """Take over pairings that a run found, each pair once.
 
     What a person has answered stays answered until one of the listings has a new version. Counts: new, updated,
     reopened, kept (somebody is at it, or has said no), gone (a listing is no longer published).
     """
-    counts = Counts()
-    for one in found:
-        counts[_record_one(session, one, run, now)] += 1
-    return counts
-
-
-def lapse(session: Session, run: str, now: datetime, looked_at: Collection[str] | None = None) -> Counts:
-    """Let proposals lapse that nobody has touched and that this run, which looked at these listings, did not find.
-
-    `looked_at` None: the run looked at all.
-    """
-    counts, waiting = Counts(), [State.PROPOSED]
-    present = (
-        queries.in_states(session, waiting) if looked_at is None else queries.touching(session, looked_at, waiting)
+    pairs, counts, fresh = list(found), Counts(), list[PairingRow]()
+    known = queries.of_pairs(session, [(one.offer, one.need) for one in pairs])
+    versions = queries.published_versions(session, {name for one in pairs for name in (one.offer, one.need)})
+    for one in pairs:
+        row = known.get((one.offer, one.need))
+        if row is not None:
+            counts[_again(session, row, one, run, now)] += 1
+        elif one.offer not in versions or one.need not in versions:
+            counts["gone"] += 1
+        else:
+            fresh.append(_row(one, run, now, (versions[one.offer], versions[one.need])))
+    counts["new"] += len(fresh)
+    queries.add_with_steps(
+        session, fresh, [pairings.first_step(SYSTEM, row, Action.PROPOSE, Answer(note=run), now) for row in fresh]
     )
-    for row in present:
+    return +counts
+
+
+def lapse(session: Session, run: str, now: datetime, looked_at: Collection[str]) -> Counts:
+    """Let proposals lapse that nobody has touched and that this run, which looked at these listings, did not find."""
+    counts = Counts()
+    for row in queries.touching(session, looked_at, [State.PROPOSED]):
         if row.run != run and not _is_wanted(session, row):
             _move(session, row, Action.LAPSE, "no longer proposed", now)
             counts["lapsed"] += 1
     return counts
 
 
+def lapse_unfound(
+    session: Session, run: str, up_to: int, after: str, limit: int, now: datetime
+) -> tuple[Counts, str | None]:
+    """`lapse` for a run that looked at all listings up to a revision, `limit` proposals by id at a time.
+
+    Of listings written later it knows nothing. The id to go on `after`, None at the end.
+    """
+    counts, rows = Counts(), queries.unfound(session, run, State.PROPOSED, up_to, after, limit)
+    for row in rows:
+        if not _is_wanted(session, row):
+            _move(session, row, Action.LAPSE, "no longer proposed", now)
+            counts["lapsed"] += 1
+    return counts, rows[-1].id if len(rows) == limit else None
+
+
 def _is_wanted(session: Session, row: PairingRow) -> bool:
     """Whether a person has taken up the proposal or shown interest: then no run takes it away."""
     last = queries.last_step(session, row.id)
     return last is not None and last.actor_kind != SYSTEM.kind
-
-
-def _record_one(session: Session, one: Pairing, run: str, now: datetime) -> str:
-    row = queries.of_listings(session, one.offer, one.need)
-    if row is not None:
-        return _again(session, row, one, run, now)
-    listings = [session.get(ListingRow, name) for name in (one.offer, one.need)]
-    if any(listing is None or listing.status != "published" for listing in listings):
-        return "gone"
-    _new(session, SYSTEM, one, run, now)
-    return "new"
 
 
 def by_hand(session: Session, who: Principal, one: Pairing, now: datetime) -> PairingRow:
@@ -80,7 +90,15 @@ def _new(session: Session, who: Principal, one: Pairing, run: str, now: datetime
     offer, need = session.get(ListingRow, one.offer), session.get(ListingRow, one.need)
     assert offer is not None
     assert need is not None
-    row = PairingRow(
+    row = _row(one, run, now, [offer.version, need.version])
+    session.add(row)
+    session.flush()
+    session.add(pairings.first_step(who, row, Action.PROPOSE, Answer(note=run), now))
+    return row
+
+
+def _row(one: Pairing, run: str, now: datetime, versions: Sequence[int]) -> PairingRow:
+    return PairingRow(
         offer_id=one.offer,
         need_id=one.need,
         state=State.PROPOSED,
@@ -89,15 +107,11 @@ def _new(session: Session, who: Principal, one: Pairing, run: str, now: datetime
         evidence=[asdict(evidence) for evidence in one.evidence],
         direction=one.direction,
         run=run,
-        offer_version=offer.version,
-        need_version=need.version,
+        offer_version=versions[0],
+        need_version=versions[1],
         created_at=now,
         updated_at=now,
     )
-    session.add(row)
-    session.flush()
-    pairings.write_step(session, who, row, queries.sides(session, row), Action.PROPOSE, None, Answer(note=run), now)
-    return row
 
 
 def _again(session: Session, row: PairingRow, one: Pairing, run: str, now: datetime) -> str:

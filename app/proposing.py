@@ -14,17 +14,18 @@ from app.access import SYSTEM
 from app.clock import Clock, utc_now
 from app.errors import AppError, NotReady
 from app.listings import Status, listing_of
+from app.metrics import proposals_recorded, stage
 from app.proposals import Counts
 from app.queries import listings as queries
-from app.results import Sight
 from app.screening import screen_due
 from app.search import Live
+from app.snapshot import Sight
 from app.tables import ListingRow
 
 log = logging.getLogger(__name__)
 
 DEPTH = 50  # proposals for one listing, at most
-BLOCK = 200  # pairings kept in one transaction
+BLOCK = 200  # listings looked at in one go
 EVERY = 0.5  # seconds between two looks
 AFTER_FAILURE = 10.0
 
@@ -39,31 +40,17 @@ def propose_new(live: Live, clock: Clock = utc_now) -> Counts:
     return counts
 
 
-def propose_all(live: Live, run: str, clock: Clock = utc_now) -> Counts:
-    """Match all published listings; open proposals that are not found again lapse. Safe to do again after a failure."""
-    with live.database.reading() as session:
-        up_to = queries.last_written(session)
-    found = sorted(live.match_all(DEPTH), key=lambda one: (one.offer, one.need))
-    counts = Counts()
-    for start in range(0, len(found), BLOCK):
-        with live.database.writing() as session:
-            counts += proposals.record(session, found[start : start + BLOCK], run, clock())
-    with live.database.writing() as session:
-        counts += proposals.lapse(session, run, clock())
-        queries.set_proposed_up_to(session, up_to)
-    return counts
-
-
 def _propose_one(live: Live, row: ListingRow, clock: Clock) -> Counts:
     run = f"posted {row.revision}"
     good = []
     if row.status == Status.PUBLISHED:
         results = live.matches(listing_of(row), DEPTH, Sight(SYSTEM, without=row.organisation_id))
         good = [one.pairing for one in results.items if one.pairing.probability >= results.threshold]
-    with live.database.writing() as session:
+    with stage("record"), live.database.writing() as session:
         counts = proposals.record(session, good, run, clock())
         counts += proposals.lapse(session, run, clock(), [row.id])
         queries.set_proposed_up_to(session, row.revision)
+    proposals_recorded(counts)
     return counts
 
 

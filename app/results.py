@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.access import Principal, discloses
-from app.snapshot import Holder, Snapshot
+from app.db import Database
+from app.listings import listing_of
+from app.queries import listings as queries
+from app.snapshot import Holder, Sight, Snapshot
 from matching import Embedding, Listing, Models, Pairing, Side, answers
 
 
@@ -19,19 +21,6 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Which of the published listings `who` is shown; those of the organisation `without` are left out."""
-
-    who: Principal
-    without: str | None = None
-
-    def shows(self, holder: Holder) -> bool:
-        if holder.organisation_id == self.without:
-            return False
-        return discloses(holder.disclosure, self.who) or self.who.holds(holder.organisation_id, holder.node_id)
-
-
-@dataclass(frozen=True, slots=True)
 class Results:
     """Results, best first; the language of what was asked with; the probability from which a match is good."""
 
@@ -41,28 +30,41 @@ class Results:
 
 
 def ranked(
-    models: Models, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int, sight: Sight
+    models: Models,
+    database: Database,
+    snapshot: Snapshot,
+    listing: Listing,
+    embedding: Embedding,
+    limit: int,
+    sight: Sight,
 ) -> Results:
     """Answers from the base and from what was written since, which replaces what the base holds under its ids.
 
-    Where listings are not shown to who asks, more are asked for until there are enough.
+    What has been withdrawn, or is no longer shown, since the snapshot was made is left out.
     """
-    wanted = limit
-    while True:
-        market = snapshot.base.market
-        pairings = answers(market, listing, embedding, wanted, tail=snapshot.tail, replaced=snapshot.written)
-        shown = [found for pairing in pairings if (found := _found(snapshot, listing, pairing, sight)) is not None]
-        if len(shown) >= limit or len(pairings) < wanted:
-            return Results(tuple(shown[:limit]), embedding.language, models.fusion.threshold)
-        wanted *= 4
+    pairings = answers(snapshot.base.market, listing, embedding, limit, parts=snapshot.parts(sight))
+    names = [one.offer if listing.side is Side.NEED else one.need for one in pairings]
+    with database.reading() as session:
+        rows = queries.by_ids(session, names)
+        held = {
+            name: listing_of(row)
+            for name, (row, node_id) in rows.items()
+            if row.status == "published" and sight.shows(Holder(row.organisation_id, node_id, row.disclosure))
+        }
+    languages = _languages(snapshot, [name for name in names if name in held], listing.side.opposite)
+    items = [
+        Found(held[name], languages[name], pairing)
+        for name, pairing in zip(names, pairings, strict=True)
+        if name in held
+    ]
+    return Results(tuple(items), embedding.language, models.fusion.threshold)
 
 
-def _found(snapshot: Snapshot, listing: Listing, pairing: Pairing, sight: Sight) -> Found | None:
-    """A pairing with its other listing, if that is shown and is not the listing itself."""
-    other = snapshot.listing(pairing.offer if listing.side is Side.NEED else pairing.need)
-    assert other is not None
-    if not sight.shows(snapshot.holder(other.id)):
-        return None
-    met = snapshot.embedding(other.text_hash)
-    assert met is not None
-    return Found(other, met.language, pairing)
+def _languages(snapshot: Snapshot, names: list[str], side: Side) -> dict[str, str]:
+    """The detected language of each listing."""
+    found: dict[str, str] = {}
+    for market in [snapshot.base.market, *([snapshot.tail] if snapshot.tail is not None else [])]:
+        stand = market.stands[side]
+        places = stand.find(names)
+        found |= {name: str(stand.languages[at]) for name, at in zip(names, places, strict=True) if at >= 0}
+    return found

@@ -6,44 +6,44 @@ import hashlib
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
+from app.building import Progress, built, fitted, nothing_said
+from app.clock import utc_now
+from app.condition import IndexState
 from app.db import Database
+from app.embeddings import Embeddings
 from app.errors import AppError, NotReady, StorageFull, Unusable
 from app.fusions import with_learned
 from app.likeness import Closely, read_closely
 from app.listings import listing_of
+from app.metrics import stage
+from app.publishing import Publisher
 from app.queries import listings as queries
-from app.results import Results, Sight, ranked
+from app.results import Results, ranked
 from app.settings import Settings
-from app.snapshot import Base, Holder, Snapshot, alone
-from app.tables import ListingRow
+from app.snapshot import Base, Holder, Sight, Snapshot, alone, holding
+from app.tables import ListingRow, new_id
 from matching import (
     EVERY_DIRECTION,
     ArtefactError,
-    Embedding,
     InvalidListing,
     LanguageSpace,
     Listing,
     Market,
     MatchingError,
-    MatchOptions,
     Models,
     Pairing,
     PreparedCatalogue,
     Side,
-    embed,
-    embedding_from_bytes,
-    embedding_key,
-    embedding_to_bytes,
     hashing_models,
     load_catalogue,
     load_models,
     load_space,
-    match_market,
     prepare_catalogue,
     prepare_languages,
     read_listing,
@@ -52,16 +52,15 @@ from matching import (
     screen,
     veto,
 )
+from matching.market import stands_of
 
 log = logging.getLogger(__name__)
 
 TAIL_SHARE = 0.05  # of a base, that may have been written since it was built; then it is built anew
-LONG_TAIL = 200  # and no more than so many, since a tail is made anew at each write
-LONGEST_TAIL = 500  # of more, as after an import, searches wait for the next base with what they have
-DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
+LONG_TAIL = 2_000  # and no more than so many
+LONGEST_TAIL = 500  # of more at once, as after an import, searches wait for the next base with what they have
 WARMED = range(4, 500, 16)  # tokens of texts encoded before the first request: each new length costs an encoder time
-CHUNK = 64  # texts encoded in one go; between them searches get their turn
-QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside
+QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside and published
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
 
 
@@ -72,8 +71,16 @@ def read_models(settings: Settings) -> Models:
     return with_learned(load_models(settings.cache, settings.model, settings.model_prefix), settings.home)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """The models and the embeddings that they make: there once loading is done."""
+
+    models: Models
+    embeddings: Embeddings
+
+
 class Live:
-    """Search over what the database holds now. Safe to use from many threads; one of them encodes at a time.
+    """Search over what the database holds now. Safe to use from many threads.
 
     Raises InvalidCatalogue where the catalogue of controlled technologies cannot be read.
     """
@@ -81,13 +88,14 @@ class Live:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self.database = database
+        self.publisher = Publisher(settings.home)
         self._lock = threading.RLock()
-        self._encoding = threading.Lock()  # tokenizers cannot be shared by threads
         self._building: threading.Thread | None = None
         self.catalogue = load_catalogue(settings.catalogue)
         self._prepared: PreparedCatalogue | None = None
-        self._models: Models | None = None
+        self._loaded: Loaded | None = None
         self._snapshot: Snapshot | None = None
+        self._pointer = ""  # the published index that was looked at last
         self.failure = ""
 
     @property
@@ -102,57 +110,71 @@ class Live:
         return thread
 
     def load(self) -> None:
-        """Load the models and build the market. Raises ModelError, ArtefactError, AppError."""
+        """Load the models; open the published index or build the market. Raises ModelError, ArtefactError, AppError."""
+        loaded = self.load_models()
+        with self._lock:
+            self._snapshot = alone(self._published(loaded) or self.build(loaded))
+
+    def load_models(self) -> Loaded:
+        """Load the models alone. Raises ModelError, ArtefactError."""
         models = read_models(self._settings)
         for tokens in WARMED:
             models.encoder.encode([" a" * tokens])
-        with self._lock:
-            self._models = models
-            self._snapshot = alone(self._build(models))
+        self._loaded = Loaded(models, Embeddings(self.database, models))
+        return self._loaded
 
     @property
     def is_ready(self) -> bool:
         return self._snapshot is not None
 
+    @property
+    def state(self) -> IndexState | None:
+        """What it answers from now; None until it is ready."""
+        loaded, snapshot = self._loaded, self._snapshot
+        if loaded is None or snapshot is None:
+            return None
+        base = snapshot.base
+        return IndexState(loaded.models.encoder.name, base.revision, base.size, len(snapshot.written), base.built_at)
+
     def search(self, text: str, side: Side, limit: int, language: str | None = None, *, sight: Sight) -> Results:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
         query = _query(text, side, language)
-        models, snapshot = self._current()
-        with self._encoding:
-            embedding = embed([query], models.encoder)[0]
-        return ranked(models, snapshot, query, embedding, limit, sight)
+        loaded, snapshot = self._current()
+        embedding = loaded.embeddings.of_text(query)
+        with stage("rank"):
+            return ranked(loaded.models, self.database, snapshot, query, embedding, limit, sight)
 
     def matches(self, listing: Listing, limit: int, sight: Sight) -> Results:
         """What answers a stored listing, which need not be published. Raises NotReady."""
-        models, snapshot = self._current()
-        embedding = self._embeddings([listing], models)[listing.text_hash]
-        return ranked(models, snapshot, listing, embedding, limit, sight)
+        loaded, snapshot = self._current()
+        embedding = loaded.embeddings.of([listing])[listing.text_hash]
+        with stage("rank"):
+            return ranked(loaded.models, self.database, snapshot, listing, embedding, limit, sight)
 
     def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
         """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
-        models, snapshot = self._current()
-        embedding = snapshot.embedding(listing.text_hash)
+        loaded, snapshot = self._current()
+        embedding = loaded.embeddings.known([listing.text_hash]).get(listing.text_hash)
         if embedding is None:
-            with self._encoding:
-                embedding = embed([listing], models.encoder)[0]
-        return read_closely(models, snapshot, listing, embedding, sight.shows, limit)
+            embedding = loaded.embeddings.of_text(listing)
+        return read_closely(loaded.models, self.database, snapshot, listing, embedding, sight, limit)
 
     def pair(self, offer: Listing, need: Listing) -> Pairing:
         """One offer and one need, scored. Raises Unusable where their terms forbid it, NotReady."""
         forbidden = veto(offer, need, EVERY_DIRECTION)
         if forbidden is not None:
             raise Unusable(f"these two cannot be paired: {forbidden}")
-        models, snapshot = self._current()
-        made = self._embeddings([offer, need], models)
+        loaded, snapshot = self._current()
+        made = loaded.embeddings.of([offer, need])
         return scored_pair(snapshot.base.market, offer, made[offer.text_hash], need, made[need.text_hash])
 
     def screen(self, offer: Listing) -> list[dict[str, Any]]:
         """Entries of the catalogue that a person should look at before this offer goes out, ready to be stored."""
-        models, _ = self._current()
-        embedding = self._embeddings([offer], models)[offer.text_hash]
-        with self._encoding:
+        loaded, _ = self._current()
+        embedding = loaded.embeddings.of([offer])[offer.text_hash]
+        with loaded.embeddings.encoding:
             if self._prepared is None:
-                self._prepared = prepare_catalogue(self.catalogue, models)
+                self._prepared = prepare_catalogue(self.catalogue, loaded.models)
         return [
             {
                 "code": one.entry.code,
@@ -162,34 +184,47 @@ class Live:
                 "passage": one.passage,
                 "score": one.score,
             }
-            for one in screen(offer, embedding, self._prepared, models)
+            for one in screen(offer, embedding, self._prepared, loaded.models)
         ]
-
-    def match_all(self, top: int) -> tuple[Pairing, ...]:
-        """All published offers against all published needs: what is above the threshold. Raises NotReady."""
-        models, _ = self._current()
-        with self._lock:
-            base = self._build(models)
-        return match_market(base.market, MatchOptions(top)).pairings
 
     def market(self) -> tuple[Models, Market]:
         """The models, and all published listings as they are now in one market. Raises NotReady."""
-        models, _ = self._current()
-        with self._lock:
-            return models, self._build(models).market
+        loaded, _ = self._current()
+        return loaded.models, self.build(loaded).market
 
     def refit(self) -> LanguageSpace | None:
         """Fit the language space anew to all listings and keep it; None when there are no listings."""
-        models, _ = self._current()
+        loaded, _ = self._current()
         with self._lock:
-            self._snapshot = alone(self._build(models, refit=True))
-            return self._snapshot.base.market.space if self._snapshot.base.listings else None
+            self._snapshot = alone(self.build(loaded, refit=True))
+            return self._snapshot.base.market.space if self._snapshot.base.size else None
+
+    def build(self, loaded: Loaded, *, refit: bool = False, progress: Progress = nothing_said) -> Base:
+        """All published listings as they are now, in memory, in the kept language space, which is made if need be."""
+        space = None if refit else self._kept_space(loaded.models)
+        kept = space is not None
+        if space is None:
+            space = fitted(self.database, loaded.embeddings, loaded.models, progress)
+        age = self._space_age(loaded.models)
+        base = built(self.database, loaded.embeddings, loaded.models, space, age, utc_now(), progress)
+        if base.size and not kept and (refit or base.size >= FEWEST):
+            self._keep(space, loaded.models)
+            return replace(base, space_age=self._space_age(loaded.models))
+        return base
+
+    def open(self, name: str, loaded: Loaded) -> Base:
+        """A published index. Raises ArtefactError where it does not fit the models and the kept language space."""
+        base = self.publisher.open(name, loaded.models, loaded.embeddings, self._space_age(loaded.models))
+        kept = self._kept_space(loaded.models)
+        if kept is not None and kept.version != base.market.space.version:
+            raise ArtefactError(f"the index {name} was made in another language space")
+        return base
 
     def _load_quietly(self) -> None:
         """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
-            prepare_languages()
             self.load()
+            prepare_languages()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
             self.failure = str(error)
@@ -198,92 +233,72 @@ class Live:
             self.failure = "the search cannot start because of a defect; the log has it"
             raise
 
-    def _current(self) -> tuple[Models, Snapshot]:
+    def _current(self) -> tuple[Loaded, Snapshot]:
         """The models and the listings as they are now: what was written since the last base stands beside it."""
-        if self._models is None or (self._snapshot is None and not self.failure):
+        loaded = self._loaded
+        if loaded is None or (self._snapshot is None and not self.failure):
             raise NotReady(self.failure or "the model is still loading; try again in a minute")
         with self._lock:
-            snapshot = self._snapshot
-            if snapshot is None or snapshot.base.space_age != self._space_age(self._models):
-                snapshot = alone(self._build(self._models))
-            else:
-                snapshot = self._brought_up(snapshot, self._models)
-            self._snapshot = snapshot
-            return self._models, snapshot
+            published = self._published(loaded)
+            snapshot = alone(published) if published is not None else self._snapshot
+            if snapshot is None or snapshot.base.space_age != self._space_age(loaded.models):
+                snapshot = alone(self.build(loaded))
+            self._snapshot = self._brought_up(snapshot, loaded)
+            return loaded, self._snapshot
 
-    def _brought_up(self, snapshot: Snapshot, models: Models) -> Snapshot:
+    def _published(self, loaded: Loaded) -> Base | None:
+        """The published index, if the pointer names another than before and it can be used."""
+        name = self.publisher.current()
+        if name in ("", self._pointer):
+            return None
+        self._pointer = name
+        try:
+            return self.open(name, loaded)
+        except ArtefactError as error:
+            log.warning("the published index is not used: %s", error)
+            return None
+
+    def _brought_up(self, snapshot: Snapshot, loaded: Loaded) -> Snapshot:
         """The snapshot with all that has been written since; with a new base when that is much."""
         with self.database.reading() as session:
             revision = queries.last_written(session)  # first: a write between the two is then seen again
             if revision == snapshot.revision:
                 return snapshot
-            rows = queries.listings_since(session, snapshot.base.revision)
+            rows = queries.listings_since(session, snapshot.revision)
             holders = _holders(session, rows)
-        if len(rows) > min(LONG_TAIL, TAIL_SHARE * len(snapshot.base.listings)):
-            if len(snapshot.base.listings) + len(rows) <= QUICK:
-                return alone(self._build(models))
-            self._build_aside(models)
+        written = snapshot.written | {row.id for row in rows}
+        if len(written) > min(LONG_TAIL, TAIL_SHARE * snapshot.base.size):
+            if snapshot.base.size + len(rows) <= QUICK:
+                return alone(self.build(loaded))
+            self._build_aside(loaded)
             if len(rows) > LONGEST_TAIL:
                 return snapshot
-        listings = {row.id: listing_of(row) for row in rows if row.id in holders}
-        embeddings = self._embeddings(list(listings.values()), models)
-        own = [embeddings[listing.text_hash] for listing in listings.values()]
-        tail = snapshot.base.market.tail(list(listings.values()), own)
-        written = frozenset(row.id for row in rows)
-        return Snapshot(snapshot.base, revision, tail, written, listings, holders, embeddings)
+        listings = sorted((listing_of(row) for row in rows if row.id in holders), key=lambda one: one.id.encode())
+        made = loaded.embeddings.of(listings)
+        base = snapshot.base.market
+        stands = stands_of(listings, [made[one.text_hash] for one in listings], base.space, loaded.models)
+        tail = base.grown(snapshot.tail, [row.id for row in rows], stands, loaded.embeddings.of_ids)
+        stays = {name: one for name, one in snapshot.held.items() if name not in {row.id for row in rows}}
+        return Snapshot(snapshot.base, revision, tail, stays | holders, written, holding(base, written))
 
-    def _build_aside(self, models: Models) -> None:
-        """Build a base in a thread of its own, unless one is at it; searches go on with the old one and its tail."""
-        if self._building is not None and self._building.is_alive():
-            return
+    def _build_aside(self, loaded: Loaded) -> None:
+        """Publish an index in a thread, unless one is at it; searches go on with the old one and its tail."""
+        if self._building is None or not self._building.is_alive():
+            self._building = threading.Thread(target=self._publish, args=(loaded,), name="building", daemon=True)
+            self._building.start()
 
-        def build() -> None:
-            base = self._build(models)
-            with self._lock:
-                self._snapshot = alone(base)
-
-        self._building = threading.Thread(target=build, name="building", daemon=True)
-        self._building.start()
+    def _publish(self, loaded: Loaded) -> None:
+        with self.publisher.alone() as alone_at_it:
+            if not alone_at_it:
+                return
+            base = self.build(loaded)
+            name = f"{base.revision}-{new_id()[:8]}"
+            self.publisher.write(base, name, {})
+            self.publisher.switch(name)
 
     def _space_age(self, models: Models) -> int:
         path = self._space_path(models)
         return path.stat().st_mtime_ns if path.exists() else 0
-
-    def _build(self, models: Models, *, refit: bool = False) -> Base:
-        with self.database.reading() as session:
-            revision = queries.last_written(session)  # first: a write between the two is then seen again
-            rows = queries.published(session)
-            holders = _holders(session, rows)
-        listings = {row.id: listing_of(row) for row in rows}
-        embeddings = self._embeddings(list(listings.values()), models)
-        own = [embeddings[listing.text_hash] for listing in listings.values()]
-        space = None if refit else self._kept_space(models)
-        market = Market.build(list(listings.values()), own, models, space=space)
-        if listings and (refit or (space is None and len(listings) >= FEWEST)):
-            self._keep(market.space, models)
-        return Base(revision, self._space_age(models), market, listings, holders, embeddings)
-
-    def _embeddings(self, listings: Sequence[Listing], models: Models) -> dict[str, Embedding]:
-        """Embeddings by text hash: from memory, from the database, and for new text from the encoder."""
-        wanted = {listing.text_hash: listing for listing in listings}
-        snapshot = self._snapshot
-        known = {key: snapshot.embedding(key) if snapshot is not None else None for key in wanted}
-        found = {key: embedding for key, embedding in known.items() if embedding is not None}
-        name = embedding_key(models.encoder)
-        unknown = sorted(wanted.keys() - found.keys())
-        for start in range(0, len(unknown), DECODED):
-            with self.database.reading() as session:
-                found |= _decoded(queries.embeddings(session, name, unknown[start : start + DECODED]))
-        missing = [key for key in wanted if key not in found]
-        for start in range(0, len(missing), CHUNK):
-            keys = missing[start : start + CHUNK]
-            with self._encoding:
-                made = embed([wanted[key] for key in keys], models.encoder, progress=True)
-            found |= dict(zip(keys, made, strict=True))
-            with self.database.writing() as session:
-                bodies = {key: embedding_to_bytes(found[key]) for key in keys}
-                queries.keep_embeddings(session, name, bodies)
-        return found
 
     def _space_path(self, models: Models) -> Path:
         return self._settings.home / f"space-{hashlib.sha256(models.encoder.name.encode()).hexdigest()[:12]}.npz"
@@ -325,14 +340,3 @@ def _holders(session: Session, rows: Sequence[ListingRow]) -> dict[str, Holder]:
         for row in rows
         if row.status == "published"
     }
-
-
-def _decoded(bodies: dict[str, bytes]) -> dict[str, Embedding]:
-    """Stored embeddings; a damaged one is left out and so made again."""
-    found = {}
-    for key, body in bodies.items():
-        try:
-            found[key] = embedding_from_bytes(body)
-        except ArtefactError as error:
-            log.warning("the stored vectors of %s are damaged (%s) and made again", key[:12], error)
-    return found

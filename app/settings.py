@@ -14,7 +14,7 @@ SECRET_LENGTH = 32
 
 
 class Settings(BaseSettings):
-    """Settings, each also an environment variable with the prefix DUKOU_, such as DUKOU_HOME.
+    """Settings, each also an environment variable, with the prefix DUKOU_ but for one: DUKOU_HOME is `home`.
 
     `model` is "bundled", "hashing" (no model, for trials and tests), a folder, or a model's name; `model_prefix` is
     what that model wants before every text. `catalogue` is the file that offers are screened against.
@@ -22,9 +22,15 @@ class Settings(BaseSettings):
     person or key, and of attempts to sign in. `oidc_*` is the OpenID provider at which people may sign in, if there is
     one: its issuer, this service as its client, its name on the page. `webhook_allow` lists,
     with commas between, the own platforms inside the network that webhooks may go to: host:port or an address range.
+    `night_at` is when the worker runs the night, UTC, HH:MM; empty: it does not. `cap` and `cap_organisation` bound in
+    how many proposals of a night a listing, and all listings of an organisation on one side, may be.
+    `metrics_token` is what a monitoring program reads the metrics with. `otlp_endpoint` is where traces are sent; its
+    variable is the one that all programs share, OTEL_EXPORTER_OTLP_ENDPOINT.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DUKOU_", extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="DUKOU_", extra="ignore", protected_namespaces=(), validate_by_name=True, validate_by_alias=True
+    )
 
     home: Path = Path("var")
     database_url: str = ""
@@ -42,6 +48,11 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr = Field(default=SecretStr(""))
     oidc_name: str = "OpenID"
     webhook_allow: str = ""
+    night_at: str = Field(default="18:00", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
+    cap: int = Field(default=25, ge=1)
+    cap_organisation: int | None = Field(default=None, ge=1)
+    metrics_token: SecretStr = Field(default=SecretStr(""))
+    otlp_endpoint: str = Field(default="", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
     @property
     def secret_bytes(self) -> bytes:
@@ -53,6 +64,14 @@ class Settings(BaseSettings):
                 "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
         return secret
+
+    @property
+    def metrics_token_bytes(self) -> bytes:
+        """What a monitoring program shows; empty: none may. Raises Unusable for one that can be guessed."""
+        token = self.metrics_token.get_secret_value().encode()
+        if 0 < len(token) < SECRET_LENGTH:
+            raise Unusable(f"DUKOU_METRICS_TOKEN must hold at least {SECRET_LENGTH} random characters, or be left out")
+        return token
 
     @property
     def url(self) -> str:

@@ -355,3 +355,17 @@ class ImportRow(SQLModel, table=True):
     report: dict[str, Any] = _json()
     created_at: datetime = _time()
     updated_at: datetime = _time()
+
+
+class NightRow(SQLModel, table=True):
+    """One overnight run: running, done or failed, the stage that it is at, and its report as far as it has come."""
+
+    __tablename__ = "night"
+
+    id: str = Field(primary_key=True)
+    state: str = Field(index=True)
+    stage: str
+    started_at: datetime = _time(index=True)
+    finished_at: datetime | None = _maybe_time()
+    report: dict[str, Any] = _json()
+    error: str | None = None

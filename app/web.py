@@ -13,8 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app import words
 from app.errors import AppError, NotReady, SignInNeeded
 from app.forms import Visiting
-from app.results import Found, Results, Sight
+from app.metrics import searching
+from app.results import Found, Results
 from app.search import Live
+from app.snapshot import Sight
 from matching import InvalidListing, Side
 
 PAGES = Path(__file__).parent / "pages"
@@ -43,7 +45,8 @@ def page(request: Request, visitor: Visiting, q: str = "", side: str = "offer", 
     status = 200
     if q.strip():
         try:
-            results = _live(request).search(q, chosen, LIMIT, sight=Sight(visitor.who))
+            with searching("text"):
+                results = _live(request).search(q, chosen, LIMIT, sight=Sight(visitor.who))
             view |= _sorted(results, chosen, words.WORDS[language])
         except NotReady as error:
             failed = bool(_live(request).failure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app import words_accounts
+from app import words_accounts, words_nights
 
 ENGLISH = {
     "html_lang": "en",
@@ -110,7 +110,10 @@ CHINESE = {
     "back": "返回搜索",
     "not_found": "没有这个页面。",
 }
-WORDS = {"en": ENGLISH | words_accounts.ENGLISH, "zh": CHINESE | words_accounts.CHINESE}
+WORDS = {
+    "en": ENGLISH | words_accounts.ENGLISH | words_nights.ENGLISH,
+    "zh": CHINESE | words_accounts.CHINESE | words_nights.CHINESE,
+}
 
 
 def choose(asked: str, accepted: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,16 +17,18 @@ from typing import Any
 
 from app import deliveries
 from app.clock import Clock, utc_now
-from app.db import Database, make_folder
+from app.db import Database
 from app.deliveries import Claim, Plan
 from app.destinations import read_allowed
 from app.errors import AppError, Unusable
 from app.housekeeping import tidy
+from app.nights import Nights
 from app.queries import deliveries as queries
 from app.sending import TOTAL, Outcome, Sender
 from app.settings import Settings
 from app.signing import Signing
 from app.tables import new_id
+from app.workflows import config_of
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._workflow: Callable[..., None] | None = None
         self._tidy_at = clock()
+        self._nights = Nights(database, settings.night_at, clock())
 
     def start(self) -> None:
         """Begin. Raises Unusable where the process has a worker already."""
@@ -75,7 +77,7 @@ class Worker:
         if not _one_in_a_process.acquire(blocking=False):
             raise Unusable("this process has a worker already")
         try:
-            DBOS(config=_config(self._settings, f"worker-{new_id()}"))
+            DBOS(config=config_of(self._settings, f"worker-{new_id()}", VERSION))
             self._workflow = DBOS.workflow(name="deliver")(self._as_function())
             DBOS.launch()
             DBOS.register_queue(
@@ -90,6 +92,7 @@ class Worker:
         """Take nothing more, and wait for what is being sent; what is left, any worker goes on with."""
         self._stop.set()
         self._thread.join()
+        self._nights.stop()
         self._end(int(TOTAL) + 5)
 
     def _end(self, patience: int) -> None:
@@ -135,6 +138,7 @@ class Worker:
             try:
                 self._dispatch()
                 self._tidy()
+                self._nights.look(self._clock())
             except AppError as error:
                 log.warning("deliveries wait: %s", error)
                 wait = AFTER_FAILURE
@@ -185,22 +189,3 @@ def _forget_workflows(before: datetime) -> None:
     text = before.replace(tzinfo=UTC).isoformat()
     while found := DBOS.list_workflows(end_time=text, limit=BLOCK, load_input=False, load_output=False):
         DBOS.delete_workflows([one.workflow_id for one in found])
-
-
-def _config(settings: Settings, executor: str) -> Any:
-    """DBOS keeps its tables in the schema `dbos` of the PostgreSQL database, or in a file beside the SQLite one."""
-    url = settings.url
-    if url.startswith("sqlite"):
-        path = settings.home / "workflows.db"
-        url = f"sqlite:///{path}"
-        make_folder(url)
-        with sqlite3.connect(path, timeout=30) as connection:
-            connection.execute("PRAGMA journal_mode=WAL").close()
-        connection.close()
-    return {
-        "name": "dukou",
-        "system_database_url": url,
-        "application_version": VERSION,
-        "executor_id": executor,
-        "log_level": "WARNING",
-    }

@@ -1,5 +1,6 @@
 """Dukou's matching library: offers and needs in any language → explained pairings. Values in, values out."""
 
+from matching.assignment import Caps, Exposure, Pairs, assign, exposure, plain_top
 from matching.candidates import Dropped
 from matching.catalogue import (
     ILLUSTRATIVE_CATALOGUE,
@@ -43,6 +44,7 @@ __all__ = [
     "MODES",
     "ArtefactError",
     "Candidate",
+    "Caps",
     "Catalogue",
     "CatalogueEntry",
     "ControlKind",
@@ -53,6 +55,7 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Evidence",
+    "Exposure",
     "Fusion",
     "HashingEncoder",
     "InvalidCatalogue",
@@ -66,14 +69,17 @@ __all__ = [
     "ModelError",
     "Models",
     "Pairing",
+    "Pairs",
     "PreparedCatalogue",
     "SentenceEncoder",
     "Side",
     "answers",
+    "assign",
     "embed",
     "embedding_from_bytes",
     "embedding_key",
     "embedding_to_bytes",
+    "exposure",
     "hashing_models",
     "load_catalogue",
     "load_models",
@@ -82,6 +88,7 @@ __all__ = [
     "match_embedded",
     "match_market",
     "plain_run",
+    "plain_top",
     "prepare_catalogue",
     "prepare_languages",
     "read_catalogue",

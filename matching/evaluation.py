@@ -71,6 +71,29 @@ def occurrence_skew(run: Run, documents: Sequence[str], k: int = 10) -> float:
     return float(((values - values.mean()) ** 3).mean() / spread**3) if spread > 0 else 0.0
 
 
+def gini(exposure: NDArray[np.int64]) -> float:
+    """Inequality of exposure (Gini, 1912): 0 where all listings are in equally many proposals, towards 1 for one alone.
+
+    `exposure` counts the proposals of each listing of a side, zeros included; 0 where there are none.
+    """
+    size, total = len(exposure), int(exposure.sum())
+    if not total:
+        return 0.0
+    weights = 2 * np.arange(1, size + 1) - size - 1
+    return float(weights @ np.sort(exposure)) / (size * total)
+
+
+def best_of_each(
+    groups: NDArray[np.int64], others: NDArray[np.int64], scores: NDArray[np.float64], k: int
+) -> NDArray[np.bool_]:
+    """Which pairs are among the `k` of highest score in their group, ties by `others`; all of shape (pairs,)."""
+    order = np.lexsort((others, -scores, groups))
+    ordered = groups[order]
+    chosen = np.zeros(len(groups), np.bool_)
+    chosen[order[np.arange(len(groups)) - np.searchsorted(ordered, ordered) < k]] = True
+    return chosen
+
+
 def macro_f1(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> float:
     """Mean F1 of single-label predictions over `classes`."""
     values = []

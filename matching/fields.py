@@ -20,6 +20,7 @@ from matching.errors import ArtefactError, DimensionMismatch
 from matching.files import Arrays, pack, read_packed, write_atomically
 from matching.listing import FIELDS
 from matching.neighbours import BLOCK, best
+from matching.ragged import Words
 
 NEAREST = 20
 SHARPNESS = 0.05  # of a cosine, by which an example counts e times less
@@ -46,7 +47,7 @@ class Terms:
     rarity: Vectors
     unseen: float
 
-    def weigh(self, words: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
+    def weigh(self, words: Words) -> tuple[NDArray[np.int64], Vectors]:
         """Positions in `ids` of one text's known words, and their TF-IDF; the whole text's vector has length 1."""
         found, counts = np.unique(np.array(words, np.int32), return_counts=True)
         places = np.minimum(np.searchsorted(self.ids, found), len(self.ids) - 1)
@@ -96,7 +97,7 @@ class FieldClassifier:
     examples: Examples
     example_weights: Vectors
 
-    def probabilities(self, vectors: Vectors, words: Sequence[Sequence[int]]) -> Vectors:
+    def probabilities(self, vectors: Vectors, words: Sequence[Words]) -> Vectors:
         """Probability of each field, shape (rows, 9). Multi-label: rows need not add up to 1."""
         if vectors.shape[1] != self.weights.shape[1]:
             raise DimensionMismatch(self.weights.shape[1], vectors.shape[1])

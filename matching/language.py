@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -24,6 +25,7 @@ mr ms nl nb pa pl pt ro ru sk sl so sq sr sv sw ta te th tl tr uk ur vi zh
 """
 LANGUAGES = tuple(_CODES.split())
 READ = 1_000  # characters that are looked at: more do not change the answer
+SHORT = 120  # characters below which lingua asks all its models; above, only the quarter that is loaded in a moment
 NEAR_TIE = 0.2  # a declared language wins when it is at least this probable
 
 
@@ -33,6 +35,9 @@ def detect(texts: Sequence[str], declared: Sequence[str | None] | None = None) -
     `declared` holds what authors say, or None; it is followed only where the text allows it.
     """
     heads = [re.sub(r"\s+", " ", text[:READ]) for text in texts]
+    if any(len(head) < SHORT for head in heads):
+        with _preparing:  # what is being loaded would be loaded here a second time, all at once
+            pass
     ranked = _detector().compute_language_confidence_values_in_parallel(heads)
     said = declared if declared is not None else [None] * len(texts)
     return [_choose(head, values, own) for head, values, own in zip(heads, ranked, said, strict=True)]
@@ -55,16 +60,23 @@ def _detector() -> LanguageDetector:
     return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()
 
 
-@cache
+_preparing = threading.Lock()
+_prepared = threading.Event()
+
+
 def prepare_languages() -> None:
-    """Load the models of all languages, one language at a time.
+    """Load the models of all languages, one language at a time; short texts wait for it, long ones do not.
 
     The first detection would load them all at once and keep every other thread of the process waiting for seconds:
     lingua does not give up the interpreter meanwhile. All detectors share what is loaded.
     """
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
-    for one, other in itertools.pairwise(LANGUAGES):
-        codes = [getattr(IsoCode639_1, code.upper()) for code in (one, other)]
-        LanguageDetectorBuilder.from_iso_codes_639_1(*codes).with_preloaded_language_models().build()
-        time.sleep(0.01)  # for those who wait
+    with _preparing:
+        if _prepared.is_set():
+            return
+        for one, other in itertools.pairwise(LANGUAGES):
+            codes = [getattr(IsoCode639_1, code.upper()) for code in (one, other)]
+            LanguageDetectorBuilder.from_iso_codes_639_1(*codes).with_preloaded_language_models().build()
+            time.sleep(0.01)  # for those who wait
+        _prepared.set()

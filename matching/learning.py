@@ -41,12 +41,11 @@ class Scores:
 def pair_features(market: Market, pairs: Sequence[tuple[str, str]]) -> Features:
     """Features of (offer, need) pairs whose listings stand in the market, shape (pairs, features)."""
     offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-    o = np.array([offers.position[offer] for offer, _ in pairs], np.int64)
-    n = np.array([needs.position[need] for _, need in pairs], np.int64)
+    o, n = offers.find([offer for offer, _ in pairs]), needs.find([need for _, need in pairs])
     shared = np.zeros(len(pairs), np.float32)
     for one in np.unique(n):
         own = n == one
-        shared[own] = market.lexical[Side.OFFER].shared(needs.words[one], str(needs.languages[one]))[o[own]]
+        shared[own] = market.lexical[Side.OFFER].shared(needs.words[one], str(needs.languages[one])).at(o[own])
     around, titled = market.around, market.title_around
     ours = (offers, o, around[Side.OFFER], titled[Side.OFFER])
     return features_of(ours, (needs, n, around[Side.NEED], titled[Side.NEED]), shared)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from matching.market import Market, Stand
+from matching.embedding import Kept
+from matching.market import Market
+from matching.stand import Stand
 
 SAME = 0.70  # cosine of the whole texts from which on two listings of one language say the same
 SAME_ABROAD = 0.42  # likeness from which on two listings of two languages do
@@ -20,12 +22,12 @@ FIRST_LOOK = 20  # nearest that are asked for; more where all of them are above 
 def likeness(left: Stand, i: int, right: Stand, j: int) -> float:
     """How much two listings say the same, at most 1: in one language the cosine of the whole texts, in two its mean
     with those of the titles, where both have one, and of the passages, each with the nearest of the other."""
-    whole = float(left.vectors[i] @ right.vectors[j])
+    whole = _cosine(left.vectors[i], right.vectors[j])
     if left.languages[i] == right.languages[j]:
         return whole
     parts = [whole, _aligned(left, i, right, j)]
     if left.has_title[i] and right.has_title[j]:
-        parts.append(float(left.titles[i] @ right.titles[j]))
+        parts.append(_cosine(left.titles[i], right.titles[j]))
     return float(np.mean(parts))
 
 
@@ -37,18 +39,22 @@ def says_the_same(left: Stand, i: int, right: Stand, j: int) -> bool:
 
 def alike(market: Market, query: Stand) -> list[tuple[str, float]]:
     """Ids and likeness of all listings of a market that say the same as the one listing in `query`, on its side."""
-    side = query.listings[0].side
-    other, depth = market.stands[side], FIRST_LOOK
+    other, depth = market.stands[query.side], FIRST_LOOK
     while len(other):
-        hits = market.indexes[side].search(query.vectors, min(depth, len(other)))[0]
-        if depth >= len(other) or hits[-1][1] < FLOOR:
-            near = [other.position[name] for name, score in hits if score >= FLOOR]
-            same = [j for j in near if says_the_same(query, 0, other, j)]
-            return [(other.listings[j].id, likeness(query, 0, other, j)) for j in same]
+        found = market.stores[query.side].search(query.vectors.astype(np.float32), min(depth, len(other)))
+        positions, scores = found.positions[0], found.scores[0]
+        if depth >= len(other) or scores[-1] < FLOOR:
+            near = [int(j) for j, score in zip(positions, scores, strict=True) if j >= 0 and score >= FLOOR]
+            return [(other.id(j), likeness(query, 0, other, j)) for j in near if says_the_same(query, 0, other, j)]
         depth *= 4
     return []
 
 
+def _cosine(left: Kept, right: Kept) -> float:
+    return float(left.astype(np.float32) @ right.astype(np.float32))
+
+
 def _aligned(left: Stand, i: int, right: Stand, j: int) -> float:
-    scores = left.passage_vectors(i) @ right.passage_vectors(j).T
+    (_, ours), (_, theirs) = left.passages([i])[0], right.passages([j])[0]
+    scores = ours @ theirs.T
     return float(scores.max(axis=0).mean() + scores.max(axis=1).mean()) / 2

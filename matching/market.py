@@ -2,78 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matching.background import Background
-from matching.dense import VectorIndex, best_scores
 from matching.embedding import Embedding, Kept
 from matching.encoder import Vectors
-from matching.fields import agreement, with_stated
+from matching.fields import agreement
 from matching.language import UNKNOWN
 from matching.lexical import LexicalMarket, LexicalTail
-from matching.listing import FIELDS, Listing, Side
+from matching.listing import Listing, Side
 from matching.models import Models
-from matching.neighbours import crowding
+from matching.neighbours import crowding, nearest_both_ways
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
-from matching.terms import Conditions, maturity_gap
+from matching.stand import Positions, Stand, Texts, stacked
+from matching.store import LocalStore, VectorStore, store_of
+from matching.terms import maturity_gap
 
 NEIGHBOURHOOD = 10  # CSLS's k
 MARGIN_SCALE = 10.0
-
-Positions = NDArray[np.int64]
-
-
-class Stand:
-    """One side of the market in the language space; everything is aligned by position."""
-
-    def __init__(
-        self, listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models
-    ) -> None:
-        self.listings = tuple(listings)
-        self.position = {one.id: position for position, one in enumerate(listings)}
-        self.conditions = Conditions.of(listings)
-        self.languages = np.array([one.language for one in embeddings], dtype=np.str_)
-        self.words = [one.words for one in embeddings]
-        self.vectors = space.apply(_stack([one.vector for one in embeddings], models), self.languages.tolist())
-        titles = _stack([one.title_vector for one in embeddings], models)
-        self.has_title = np.linalg.norm(titles, axis=1) > 0
-        self.titles = space.apply(titles, self.languages.tolist()) * self.has_title[:, None]
-        self.passages = [one.passages for one in embeddings]
-        self._space = space
-        self._passage_vectors = [one.passage_vectors for one in embeddings]
-        self.fields = self._fields(models)
-
-    def __len__(self) -> int:
-        return len(self.listings)
-
-    def passage_vectors(self, position: int) -> Vectors:
-        """Of one listing, in the language space: made when asked for, since few listings are ever shown."""
-        raw = self._passage_vectors[position].astype(np.float32)
-        return self._space.apply(raw, [str(self.languages[position])] * len(raw))
-
-    def _fields(self, models: Models) -> Vectors:
-        guessed = np.zeros((len(self), len(FIELDS)), np.float32)
-        if models.fields is not None:
-            guessed = models.fields.probabilities(self.vectors, self.words)
-        return with_stated(guessed, [one.fields for one in self.listings])
+BLOCK = 65_536  # rows compared with the background at a time
+PAIRS = 2_048  # whose vectors are gathered at a time
 
 
 @dataclass(frozen=True)
 class Market:
-    """Offers and needs in one space, with what the score of any pair refers to."""
+    """Offers and needs in one space, with what the score of any pair refers to.
+
+    `around` says how crowded it is around each offer among the needs, and the reverse, `title_around` the same by
+    titles; float32, shape (listings,). `stores` and `title_stores` find vectors by position.
+    """
 
     models: Models
     space: LanguageSpace
-    stands: dict[Side, Stand]
-    indexes: dict[Side, VectorIndex]
-    lexical: dict[Side, LexicalMarket | LexicalTail]
-    around: dict[Side, Vectors]  # how crowded it is around each offer among the needs, and the reverse
-    title_around: dict[Side, Vectors]
+    stands: Mapping[Side, Stand]
+    stores: Mapping[Side, VectorStore]
+    title_stores: Mapping[Side, VectorStore]
+    lexical: Mapping[Side, LexicalMarket | LexicalTail]
+    around: Mapping[Side, Vectors]
+    title_around: Mapping[Side, Vectors]
 
     @staticmethod
     def build(
@@ -82,45 +53,102 @@ class Market:
         models: Models,
         space: LanguageSpace | None = None,
     ) -> Market:
-        """Prepare both sides. Without `space` it is fitted to these listings and the shipped prior.
-
-        Positions follow the ids' order.
-        """
+        """Prepare both sides. Without `space` it is fitted to these listings and the shipped prior."""
+        order = sorted(range(len(listings)), key=lambda i: listings[i].id.encode())
+        listings, embeddings = [listings[i] for i in order], [embeddings[i] for i in order]
         if space is None:
-            by_id = sorted(range(len(listings)), key=lambda i: listings[i].id)
-            vectors = _stack([embeddings[i].vector for i in by_id], models)
-            space = fit(vectors, [embeddings[i].language for i in by_id], models.encoder.name, models.prior)
-        stands = _stands(listings, embeddings, space, models)
-        offers, needs = stands[Side.OFFER], stands[Side.NEED]
-        background = models.background
+            vectors = stacked([one.vector for one in embeddings], models)
+            space = fit(vectors, [one.language for one in embeddings], models.encoder.name, models.prior)
+        return Market.of(stands_of(listings, embeddings, space, models), models)
+
+    @staticmethod
+    def of(stands: Mapping[Side, Stand], models: Models) -> Market:
+        """Prepare two sides in one space."""
+        offers, needs, background = stands[Side.OFFER], stands[Side.NEED], models.background
         return Market(
             models=models,
-            space=space,
+            space=offers.space,
             stands=stands,
-            indexes={side: _index(stand, space) for side, stand in stands.items()},
-            lexical={side: LexicalMarket(stand.words, stand.languages, background) for side, stand in stands.items()},
+            stores={side: store_of(stand.vectors) for side, stand in stands.items()},
+            title_stores={side: store_of(stand.titles) for side, stand in stands.items()},
+            lexical={side: LexicalMarket.of(one.words, one.languages, background) for side, one in stands.items()},
             around=_crowding_both_ways(offers.vectors, needs.vectors, background),
             title_around=_title_crowding(offers, needs, background),
         )
 
-    def tail(self, listings: Sequence[Listing], embeddings: Sequence[Embedding]) -> Market:
+    def tail(self, stands: Mapping[Side, Stand]) -> Market:
         """A market of later listings, measured by this one: in its space, among its neighbours, by its words.
 
         Built in milliseconds, so that what was posted is found at once; `answers` takes both.
         """
-        stands = _stands(listings, embeddings, self.space, self.models)
+        around = {side: self.crowding(stand) for side, stand in stands.items()}
+        return self._beside(stands, around, {side: self.title_crowding(stand) for side, stand in stands.items()})
+
+    def _beside(
+        self, stands: Mapping[Side, Stand], around: Mapping[Side, Vectors], title_around: Mapping[Side, Vectors]
+    ) -> Market:
         lexical: dict[Side, LexicalMarket | LexicalTail] = {}
-        around, title_around = {}, {}
         for side, stand in stands.items():
-            own, other = self.lexical[side], self.stands[side.opposite]
+            own = self.lexical[side]
             assert isinstance(own, LexicalMarket), "a tail has no tail"
             lexical[side] = LexicalTail(own, stand.words, stand.languages)
-            beside = self.models.background.beside(len(other))
-            around[side] = _filled(stand.vectors @ other.vectors.T, stand.vectors @ beside.T)
-            titled = _filled(stand.titles @ other.titles[other.has_title].T, stand.titles @ beside.T)
-            title_around[side] = titled * stand.has_title
-        indexes = {side: _index(stand, self.space) for side, stand in stands.items()}
-        return Market(self.models, self.space, stands, indexes, lexical, around, title_around)
+        return Market(
+            models=self.models,
+            space=self.space,
+            stands=stands,
+            stores={side: LocalStore(stand.vectors) for side, stand in stands.items()},
+            title_stores={side: LocalStore(stand.titles) for side, stand in stands.items()},
+            lexical=lexical,
+            around=around,
+            title_around=title_around,
+        )
+
+    def grown(self, tail: Market | None, gone: Collection[str], stands: Mapping[Side, Stand], texts: Texts) -> Market:
+        """A tail of this market without what is gone and with later listings; what stays is not measured again."""
+        new = self.tail(stands)
+        if tail is None:
+            return new
+        joined, around, titled = dict(new.stands), dict(new.around), dict(new.title_around)
+        for side, stand in tail.stands.items():
+            stays = np.setdiff1d(np.arange(len(stand)), stand.find(sorted(gone)))
+            whole = Stand.joined([stand.taken(stays), new.stands[side]], texts)
+            order = np.argsort(whole.ids, kind="stable")
+            joined[side] = whole.taken(order)
+            around[side] = np.concatenate([tail.around[side][stays], new.around[side]])[order]
+            titled[side] = np.concatenate([tail.title_around[side][stays], new.title_around[side]])[order]
+        return self._beside(joined, around, titled)
+
+    def crowding(self, stand: Stand, best: Vectors | None = None) -> Vectors:
+        """How crowded it is around listings that need not be in the market, among its other side; (listings,).
+
+        `best`: their highest scores there, best first, where they are known; shape (listings, k).
+        """
+        other, near = self.stands[stand.side.opposite], self.stores[stand.side.opposite]
+        k = min(NEIGHBOURHOOD, len(other))
+        found = _best(near, stand.vectors, k, None) if best is None else best[:, :k]
+        return _filled(found, stand.vectors, self.models.background.beside(len(other)))
+
+    def title_crowding(self, stand: Stand) -> Vectors:
+        """The same by titles; 0 for listings without one."""
+        other, result = self.stands[stand.side.opposite], np.zeros(len(stand), np.float32)
+        own, titled = np.flatnonzero(stand.has_title), int(other.has_title.sum())
+        if len(own):
+            queries = stand.titles[own]
+            near = self.title_stores[stand.side.opposite]
+            best = _best(near, queries, min(NEIGHBOURHOOD, titled), other.has_title)
+            result[own] = _filled(best, queries, self.models.background.beside(titled))
+        return result
+
+
+def stands_of(
+    listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models
+) -> dict[Side, Stand]:
+    """Both sides of listings in the order of their ids."""
+    stands = {}
+    for side in Side:
+        own = [i for i, one in enumerate(listings) if one.side is side]
+        stands[side] = Stand.of(side, [listings[i] for i in own], [embeddings[i] for i in own], space, models)
+    return stands
 
 
 Chosen = tuple[Stand, Positions, Vectors, Vectors]  # a side, positions in it, crowding by text and by title
@@ -129,8 +157,7 @@ Chosen = tuple[Stand, Positions, Vectors, Vectors]  # a side, positions in it, c
 def features_of(offers: Chosen, needs: Chosen, shared_words: Vectors) -> NDArray[np.float64]:
     """Features of pairs, shape (pairs, len(FEATURES)); `shared_words` of shape (pairs,)."""
     (left, o, around_o, title_o), (right, n, around_n, title_n) = offers, needs
-    similar = np.einsum("ij,ij->i", left.vectors[o], right.vectors[n])
-    titles = np.einsum("ij,ij->i", left.titles[o], right.titles[n])
+    similar, titles = _products(left.vectors, o, right.vectors, n), _products(left.titles, o, right.titles, n)
     titled = left.has_title[o] & right.has_title[n]
     agreed = agreement(left.fields[o], right.fields[n])
     known = (left.fields[o].sum(axis=1) > 0) & (right.fields[n].sum(axis=1) > 0)
@@ -140,43 +167,45 @@ def features_of(offers: Chosen, needs: Chosen, shared_words: Vectors) -> NDArray
         "shared_words": shared_words,
         "same_language": ((left.languages[o] == right.languages[n]) & (left.languages[o] != UNKNOWN)).astype(float),
         "field_agreement": (agreed - 0.5) * known,
-        "maturity_gap": np.array(
-            [maturity_gap(left.listings[i], right.listings[j]) for i, j in zip(o, n, strict=True)]
-        ),
+        "maturity_gap": maturity_gap(left.conditions, o, right.conditions, n),
     }
     return np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1)
 
 
-def crowding_of_one(best: Vectors, size: int, query: Vectors, background: Background) -> Vectors:
-    """How crowded it is around one query, shape (dimension,), as an array of shape (1,).
+def _products(left: Kept, o: Positions, right: Kept, n: Positions) -> Vectors:
+    """Inner products of rows, paired, in float32, in blocks that stay in the processor's cache."""
+    result = np.empty(len(o), np.float32)
+    for start in range(0, len(o), PAIRS):
+        own = slice(start, start + PAIRS)
+        np.einsum("ij,ij->i", left[o[own]].astype(np.float32), right[n[own]].astype(np.float32), out=result[own])
+    return result
 
-    `best` holds at least its `NEIGHBOURHOOD` best scores on the other side, of `size` listings.
-    """
-    return _filled(best[None, :], (background.beside(size) @ query)[None, :])
 
-
-def _crowding_both_ways(offers: Vectors, needs: Vectors, background: Background) -> dict[Side, Vectors]:
+def _crowding_both_ways(offers: Kept, needs: Kept, background: Background) -> dict[Side, Vectors]:
     """Mean similarity of each listing to its nearest of the other side, filled up with background passages."""
-    of_offers, of_needs = best_scores(offers, needs, NEIGHBOURHOOD), best_scores(needs, offers, NEIGHBOURHOOD)
+    of_offers, of_needs = nearest_both_ways(offers, needs, NEIGHBOURHOOD)
     return {
-        Side.OFFER: _filled(of_offers, offers @ background.beside(len(needs)).T),
-        Side.NEED: _filled(of_needs, needs @ background.beside(len(offers)).T),
+        Side.OFFER: _filled(of_offers.scores, offers, background.beside(len(needs))),
+        Side.NEED: _filled(of_needs.scores, needs, background.beside(len(offers))),
     }
 
 
-def _stands(
-    listings: Sequence[Listing], embeddings: Sequence[Embedding], space: LanguageSpace, models: Models
-) -> dict[Side, Stand]:
-    order = sorted(range(len(listings)), key=lambda i: listings[i].id)
-    stands = {}
-    for side in Side:
-        own = [i for i in order if listings[i].side is side]
-        stands[side] = Stand([listings[i] for i in own], [embeddings[i] for i in own], space, models)
-    return stands
+def _best(near: VectorStore, queries: Kept, k: int, among: NDArray[np.bool_] | None) -> Vectors:
+    """The k best scores of each query, shape (queries, k)."""
+    if k < 1 or not len(queries):
+        return np.zeros((len(queries), 0), np.float32)
+    return near.search(queries.astype(np.float32), k, among).scores
 
 
-def _filled(scores: Vectors, beside: Vectors) -> Vectors:
-    return crowding(np.concatenate([scores, beside], axis=1), NEIGHBOURHOOD)
+def _filled(best: Vectors, vectors: Kept, beside: Vectors) -> Vectors:
+    """Crowding of rows whose best scores are given, among the background's vectors too, in blocks."""
+    if not len(beside):
+        return crowding(best, NEIGHBOURHOOD)
+    parts = [
+        crowding(np.concatenate([best[own], vectors[own].astype(np.float32) @ beside.T], axis=1), NEIGHBOURHOOD)
+        for own in (slice(start, start + BLOCK) for start in range(0, len(vectors), BLOCK))
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _title_crowding(offers: Stand, needs: Stand, background: Background) -> dict[Side, Vectors]:
@@ -187,17 +216,3 @@ def _title_crowding(offers: Stand, needs: Stand, background: Background) -> dict
     around[Side.OFFER][left] = titled[Side.OFFER]
     around[Side.NEED][right] = titled[Side.NEED]
     return around
-
-
-def _index(stand: Stand, space: LanguageSpace) -> VectorIndex:
-    index = VectorIndex(stand.vectors.shape[1], space.encoder, space.version)
-    index.put([one.id for one in stand.listings], stand.vectors)
-    return index
-
-
-def _stack(vectors: list[Kept], models: Models) -> Vectors:
-    return (
-        np.stack(vectors, dtype=np.float32, casting="safe")
-        if vectors
-        else np.zeros((0, models.encoder.dimension), np.float32)
-    )

@@ -2,87 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matching.allpairs import GROUPS, SAMPLE, PairsAllowed, all_pairs
+from matching.coarse import Stored
 from matching.encoder import Vectors
+from matching.nearest import Nearest, merged, nothing, stacked, top
 
 BLOCK = 4096
+LARGE = 1 << 24  # products from which on the pass of `allpairs` is the faster way
+FEW = 1 / 40  # part of the smaller side that k may be in that pass
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """For each row of one side: `positions` on the other side, int64, and `scores`, both (rows, k), best first.
-
-    Where the other side has fewer than k rows, k is that number.
-    """
-
-    positions: NDArray[np.int64]
-    scores: Vectors
-
-
-Allowed = Callable[[slice], NDArray[np.bool_]]  # rows of the left side → (rows, right side) that may be paired
-
-
-def nearest_both_ways(left: Vectors, right: Vectors, k: int, allowed: Allowed | None = None) -> tuple[Nearest, Nearest]:
+def nearest_both_ways(
+    left: Stored, right: Stored, k: int, allowed: PairsAllowed | None = None, threads: int | None = None
+) -> tuple[Nearest, Nearest]:
     """Exact top k by inner product, rows of `left` among `right` and the reverse; each product is computed once.
 
-    Blockwise: a few times BLOCK × len(right) scores stand in memory. Ties go to the lower position. What is not
-    `allowed` scores −∞: it comes last, and only where fewer than k are allowed.
+    Vectors of shape (rows, dimension), float32 or float16; products and scores are float32. Ties go to the lower
+    position. What is not `allowed` scores −∞: it comes last, and only where fewer than k are allowed. It is asked for
+    positions of both sides that broadcast, at times in several threads at once. Large sides are compared in eight bits
+    first (see `allpairs`) in as many `threads` as there are cores. Small ones: a few times BLOCK × len(right) scores
+    stand in memory.
     """
-    rows: list[Nearest] = [_nothing(0, min(k, len(right)))]
-    columns = _nothing(len(right), 0)
+    if _is_large(left, right, k):
+        return all_pairs(left, right, k, allowed, threads or os.cpu_count() or 1)
+    return _all_scores(left.astype(np.float32, copy=False), right.astype(np.float32, copy=False), k, allowed)
+
+
+def _is_large(left: Stored, right: Stored, k: int) -> bool:
+    smaller = min(len(left), len(right))
+    return len(left) * len(right) >= LARGE and smaller >= SAMPLE * GROUPS and k <= FEW * smaller
+
+
+def _all_scores(left: Vectors, right: Vectors, k: int, allowed: PairsAllowed | None) -> tuple[Nearest, Nearest]:
+    rows: list[Nearest] = []
+    columns, positions = nothing(len(right), 0), np.arange(len(right))[None, :]
     for start in range(0, len(left), BLOCK):
-        block = slice(start, start + BLOCK)
-        scores = left[block] @ right.T
+        scores = left[start : start + BLOCK] @ right.T
+        own = np.arange(start, start + len(scores))
         if allowed is not None:
-            scores[~allowed(block)] = -np.inf
-        rows.append(_top(scores, np.arange(len(right))[None, :], k))
-        columns = _merged(columns, _top(scores.T, np.arange(start, start + len(scores))[None, :], k), k)
-    stacked = Nearest(np.concatenate([r.positions for r in rows]), np.concatenate([r.scores for r in rows]))
-    return stacked, columns
+            scores[~allowed(own[:, None], positions)] = -np.inf
+        rows.append(top(scores, positions, k))
+        columns = merged(columns, top(scores.T, own[None, :], k), k)
+    return stacked(rows, min(k, len(right))), columns
 
 
 def best(scores: Vectors, k: int) -> Nearest:
     """Best k columns of each row, by score, then by position."""
-    return _top(scores, np.arange(scores.shape[1])[None, :], k)
-
-
-def _merged(earlier: Nearest, later: Nearest, k: int) -> Nearest:
-    """The best k of both; positions of `later` are all higher."""
-    scores = np.concatenate([earlier.scores, later.scores], axis=1)
-    return _top(scores, np.concatenate([earlier.positions, later.positions], axis=1), k)
-
-
-def _nothing(rows: int, k: int) -> Nearest:
-    return Nearest(np.zeros((rows, k), np.int64), np.zeros((rows, k), np.float32))
-
-
-def _top(scores: Vectors, positions: NDArray[np.int64], k: int) -> Nearest:
-    """Best k of each row, by score, then by position; columns stand in the order of their positions."""
-    k = min(k, scores.shape[1])
-    chosen = _chosen(scores, k)
-    order = np.lexsort((chosen, -np.take_along_axis(scores, chosen, axis=1)), axis=1)
-    chosen = np.take_along_axis(chosen, order, axis=1)
-    spread = np.broadcast_to(positions, scores.shape)
-    return Nearest(
-        np.take_along_axis(spread, chosen, axis=1).astype(np.int64), np.take_along_axis(scores, chosen, axis=1)
-    )
-
-
-def _chosen(scores: Vectors, k: int) -> NDArray[np.int64]:
-    """The columns of each row's best k; where the k-th best is tied the lowest columns."""
-    if k == scores.shape[1] or not len(scores):
-        return np.broadcast_to(np.arange(k), (len(scores), k))
-    chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    worst = np.take_along_axis(scores, chosen, axis=1).min(axis=1, keepdims=True)
-    for row in np.flatnonzero((scores >= worst).sum(axis=1) > k):
-        above, tied = np.flatnonzero(scores[row] > worst[row]), np.flatnonzero(scores[row] == worst[row])
-        chosen[row] = np.concatenate([above, tied])[:k]
-    return chosen
+    return top(scores, np.arange(scores.shape[1])[None, :], k)
 
 
 def crowding(scores: Vectors, k: int) -> Vectors:
@@ -91,3 +61,6 @@ def crowding(scores: Vectors, k: int) -> Vectors:
         return np.zeros(len(scores), np.float32)
     best = -np.partition(-scores, min(k, scores.shape[1]) - 1, axis=1)[:, :k]
     return np.asarray(best.mean(axis=1), dtype=np.float32)
+
+
+__all__ = ["Nearest", "PairsAllowed", "best", "crowding", "nearest_both_ways"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.evidence import Evidence, align
-from matching.market import Stand
 from matching.scoring import Fusion
-from matching.terms import Direction, direction
+from matching.stand import Positions, Stand
+from matching.terms import Direction, direction_of
 
 Ranks = tuple[int | None, int | None]
 
@@ -44,17 +45,32 @@ class Pairing:
 
 
 def explained(
-    fusion: Fusion, offers: Stand, o: int, needs: Stand, n: int, features: NDArray[np.float64], ranks: Ranks
-) -> Pairing:
-    """The pairing of offer `o` and need `n` from their features; `ranks` for the need and for the offer."""
-    similarities = offers.passage_vectors(o) @ needs.passage_vectors(n).T
-    return Pairing(
-        offer=offers.listings[o].id,
-        need=needs.listings[n].id,
-        rank_for_need=ranks[0],
-        rank_for_offer=ranks[1],
-        probability=float(f"{fusion.probabilities(features[None, :])[0]:.6g}"),
-        parts=fusion.parts(features),
-        evidence=align(offers.passages[o], needs.passages[n], similarities),
-        direction=direction(offers.listings[o], needs.listings[n]),
-    )
+    fusion: Fusion,
+    offers: Stand,
+    o: Positions,
+    needs: Stand,
+    n: Positions,
+    features: NDArray[np.float64],
+    ranks: Sequence[Ranks],
+) -> list[Pairing]:
+    """The pairings of the offers `o` and the needs `n`, paired, from their features; `ranks` for need and for offer."""
+    distinct_o, own_o = np.unique(o, return_inverse=True)
+    distinct_n, own_n = np.unique(n, return_inverse=True)
+    of_offers, of_needs = offers.passages(distinct_o.tolist()), needs.passages(distinct_n.tolist())
+    probabilities = fusion.probabilities(features)
+    pairings = []
+    for i in range(len(o)):
+        (told, told_vectors), (asked, asked_vectors) = of_offers[int(own_o[i])], of_needs[int(own_n[i])]
+        pairings.append(
+            Pairing(
+                offer=offers.id(o[i]),
+                need=needs.id(n[i]),
+                rank_for_need=ranks[i][0],
+                rank_for_offer=ranks[i][1],
+                probability=float(f"{probabilities[i]:.6g}"),
+                parts=fusion.parts(features[i]),
+                evidence=align(told, asked, told_vectors @ asked_vectors.T),
+                direction=direction_of(int(offers.conditions.places[o[i]]), int(needs.conditions.places[n[i]])),
+            )
+        )
+    return pairings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from matching.listing import Listing, Side
 from matching.market import Market, features_of
 from matching.models import Models
 from matching.pairing import Pairing, explained
+from matching.stand import Positions, Stand
 from matching.terms import EVERY_DIRECTION, MISSION, Direction, open_ways
 
 
@@ -73,17 +74,61 @@ def match_market(market: Market, options: MatchOptions | None = None) -> Matchin
     """`match` for all listings of a market."""
     chosen = options if options is not None else MatchOptions()
     directions = EVERY_DIRECTION if chosen.rank_all else chosen.directions
-    found = candidates(market, chosen.top, directions)
-    pairings, weak = _proposed(market, found, score(market, found), chosen)
+    found = scored(market, chosen.top, directions)
+    pairings, weak = _proposed(market, found, chosen)
     matched = {name for one in pairings for name in (one.offer, one.need)}
     return Matching(
         pairings=tuple(pairings),
         dropped=tuple(sorted([*forbidden(market, chosen.top, directions), *weak], key=lambda d: (d.need, d.offer))),
         unmatched=tuple(
-            sorted(one.id for stand in market.stands.values() for one in stand.listings if one.id not in matched)
+            sorted(name for stand in market.stands.values() for name in _names(stand) if name not in matched)
         ),
-        unasked=_unasked(market, directions),
+        unasked=unasked(market, directions),
     )
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Pairs by position with their features, shape (pairs, features), and probabilities, by need, then by offer."""
+
+    offers: Positions
+    needs: Positions
+    features: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+    def taken(self, rows: Positions | NDArray[np.bool_]) -> ScoredPairs:
+        """Some of them."""
+        return ScoredPairs(self.offers[rows], self.needs[rows], self.features[rows], self.probabilities[rows])
+
+    @staticmethod
+    def joined(parts: Sequence[ScoredPairs]) -> ScoredPairs:
+        """Those of all parts, one behind the other."""
+        names = ("offers", "needs", "features", "probabilities")
+        return ScoredPairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def scored(
+    market: Market,
+    top: int,
+    directions: Collection[Direction],
+    least: float = 0.0,
+    progress: Callable[[int], None] | None = None,
+) -> ScoredPairs:
+    """All candidate pairs whose probability is at least `least`; `progress` is told of needs that are done."""
+    nothing = Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    parts = [_scored(market, nothing, least)]
+    for found in candidates(market, top, directions):
+        parts.append(_scored(market, found, least))
+        if progress is not None:
+            progress(len(np.unique(found.needs)))
+    return ScoredPairs.joined(parts)
+
+
+def _scored(market: Market, found: Candidates, least: float) -> ScoredPairs:
+    features = score(market, found)
+    probabilities = market.models.fusion.probabilities(features)
+    pairs = ScoredPairs(found.offers, found.needs, features, probabilities)
+    return pairs.taken(probabilities >= least) if least > 0 else pairs
 
 
 def score(market: Market, found: Candidates) -> NDArray[np.float64]:
@@ -93,29 +138,37 @@ def score(market: Market, found: Candidates) -> NDArray[np.float64]:
     return features_of(offers, needs, found.shared_words)
 
 
-def _proposed(
-    market: Market, found: Candidates, features: NDArray[np.float64], options: MatchOptions
-) -> tuple[list[Pairing], list[Dropped]]:
+def _proposed(market: Market, found: ScoredPairs, options: MatchOptions) -> tuple[list[Pairing], list[Dropped]]:
     """Pairings in the top of either side, best first within a need, and those below the threshold."""
     offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-    probabilities = market.models.fusion.probabilities(features)
-    for_need = _ranks(found.needs, found.offers, probabilities)
-    for_offer = _ranks(found.offers, found.needs, probabilities)
+    for_need, for_offer = ranks_of(found)
+    order = np.lexsort((for_need, found.needs))
+    order = order[np.minimum(for_need, for_offer)[order] <= options.top]
     least = _threshold(market.models, options)
-    pairings, weak = [], []
-    for i in np.lexsort((for_need, found.needs)):
-        o, n = int(found.offers[i]), int(found.needs[i])
-        if min(for_need[i], for_offer[i]) > options.top:
-            continue
-        if probabilities[i] < least:
-            weak.append(Dropped(offers.listings[o].id, needs.listings[n].id, f"below the threshold of {least:g}"))
-            continue
-        ranks = (int(for_need[i]), int(for_offer[i]))
-        pairings.append(explained(market.models.fusion, offers, o, needs, n, features[i], ranks))
-    return pairings, weak
+    good = found.probabilities[order] >= least
+    reason = f"below the threshold of {least:g}"
+    weak = [Dropped(offers.id(found.offers[i]), needs.id(found.needs[i]), reason) for i in order[~good]]
+    return explained_pairs(market, found.taken(order[good]), for_need[order[good]], for_offer[order[good]]), weak
 
 
-def _unasked(market: Market, directions: Collection[Direction]) -> int:
+def explained_pairs(market: Market, found: ScoredPairs, for_need: Positions, for_offer: Positions) -> list[Pairing]:
+    """The pairings of scored pairs, with their ranks for the need and for the offer, each of shape (pairs,)."""
+    ranks = list(zip(for_need.tolist(), for_offer.tolist(), strict=True))
+    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
+    return explained(market.models.fusion, offers, found.offers, needs, found.needs, found.features, ranks)
+
+
+def ranks_of(found: ScoredPairs) -> tuple[Positions, Positions]:
+    """Rank of each pair for its need and for its offer."""
+    probabilities = found.probabilities
+    return _ranks(found.needs, found.offers, probabilities), _ranks(found.offers, found.needs, probabilities)
+
+
+def _names(stand: Stand) -> list[str]:
+    return [stand.id(position) for position in range(len(stand))]
+
+
+def unasked(market: Market, directions: Collection[Direction]) -> int:
     """How many pairs are closed by their direction."""
     counts = {side: np.bincount(stand.conditions.places, minlength=3) for side, stand in market.stands.items()}
     return int(counts[Side.OFFER] @ ~open_ways(directions) @ counts[Side.NEED])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,28 @@ from numpy.typing import NDArray
 from matching.embedding import Embedding
 from matching.encoder import Vectors
 from matching.listing import Listing, Side
-from matching.market import NEIGHBOURHOOD, Chosen, Market, Positions, Stand, crowding_of_one, features_of
-from matching.pairing import Pairing, explained
+from matching.market import Chosen, Market, features_of
+from matching.nearest import Nearest
+from matching.pairing import Pairing, Ranks, explained
+from matching.stand import Positions, Stand
 from matching.terms import MISSION, Direction, open_pairs
 
 DEPTH = 100  # nearest by meaning that are scored, at least
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A market to look in, and which listings of each side may be found there; None: all of them."""
+
+    market: Market
+    among: Mapping[Side, Mask | None]
+
+
+def everything(market: Market) -> Part:
+    """All listings of a market."""
+    return Part(market, dict.fromkeys(Side))
 
 
 def answers(
@@ -25,121 +42,116 @@ def answers(
     limit: int = 10,
     directions: Collection[Direction] = MISSION,
     *,
-    tail: Market | None = None,
-    replaced: Collection[str] = (),
+    parts: Sequence[Part] | None = None,
 ) -> list[Pairing]:
     """The best of the other side for one listing, best first. What the terms forbid is left out.
 
-    `tail` holds later listings (`Market.tail`), `replaced` the ids of listings in `market` that no longer hold. For an
-    offer, shared words are counted of the offer among the needs and not, as `match` does, of each need among the
-    offers, which would take a pass for every need: its probabilities may differ a little from those of `match`.
+    The market says what is usual; looked for is in the `parts`, by default in all of it: parts may narrow it, and add
+    what was written later (`Market.tail`). For an offer, shared words are counted of the offer among the needs and
+    not, as `match` does, of each need among the offers, which would take a pass for every need: its probabilities may
+    differ a little from those of `match`.
     """
-    query = Stand([listing], [embedding], market.space, market.models)
-    depth = max(DEPTH, 2 * limit)
-    allowed = _open_to(query, market, directions, replaced)
-    near = _nearest(market, query, allowed, depth)
-    crowd = _crowd(market, query, near)
-    found = _scored(market, query, near, crowd, allowed, depth)
-    if tail is not None:
-        allowed = _open_to(query, tail, directions, ())
-        found += _scored(tail, query, _nearest(tail, query, allowed, depth), crowd, allowed, depth)
-    found.sort(key=lambda one: (-one.probability, one.name))
-    pairings = []
-    for rank, one in enumerate(found[:limit], 1):
-        sides = {listing.side: (query, 0), listing.side.opposite: (one.stand, one.position)}
-        ranks = (None, rank) if listing.side is Side.OFFER else (rank, None)
-        pairings.append(explained(market.models.fusion, *sides[Side.OFFER], *sides[Side.NEED], one.features, ranks))
-    return pairings
+    query = Stand.of(listing.side, [listing], [embedding], market.space, market.models)
+    depth, looked_in = max(DEPTH, 2 * limit), parts or [everything(market)]
+    nearest = market.stores[query.side.opposite].search(query.vectors.astype(np.float32), depth)
+    crowds = market.crowding(query, nearest.scores), market.title_crowding(query)
+    found = [
+        _scored(part, query, crowds, directions, depth, nearest if part.market is market else None)
+        for part in looked_in
+    ]
+    ranked = sorted(
+        (
+            (-float(probability), one.stand.id(position), number, row)
+            for number, one in enumerate(found)
+            for row, (position, probability) in enumerate(zip(one.positions, one.probabilities, strict=True))
+        ),
+    )[:limit]
+    pairings: dict[tuple[int, int], Pairing] = {}
+    for number, one in enumerate(found):
+        own = [(rank, row) for rank, (_, _, of, row) in enumerate(ranked, 1) if of == number]
+        made = _explained(query, one, [row for _, row in own], [rank for rank, _ in own], market)
+        pairings |= {(number, row): pairing for (_, row), pairing in zip(own, made, strict=True)}
+    return [pairings[number, row] for _, _, number, row in ranked]
 
 
 def scored_pair(
     market: Market, offer: Listing, offer_embedding: Embedding, need: Listing, need_embedding: Embedding
 ) -> Pairing:
     """One offer and one need, which need not be in the market, scored as `answers` would for the need."""
-    query = Stand([need], [need_embedding], market.space, market.models)
-    beside = market.tail([offer], [offer_embedding])
-    everything, only = np.ones(len(market.stands[Side.OFFER]), np.bool_), np.ones(1, np.bool_)
-    crowd = _crowd(market, query, _nearest(market, query, everything, NEIGHBOURHOOD))
-    one = _scored(beside, query, _nearest(beside, query, only, 1), crowd, only, 1)[0]
-    return explained(market.models.fusion, one.stand, 0, query, 0, one.features, (None, None))
-
-
-@dataclass(frozen=True)
-class Near:
-    """Positions and scores of the nearest by meaning, best first, whatever the terms say."""
-
-    positions: Positions
-    scores: Vectors
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """How crowded it is around the query, by its text and by its title; both of shape (1,)."""
-
-    text: Vectors
-    title: Vectors
+    space, models = market.space, market.models
+    beside = Stand.of(Side.OFFER, [offer], [offer_embedding], space, models)
+    tail = market.tail({Side.OFFER: beside, Side.NEED: Stand.of(Side.NEED, [], [], space, models)})
+    query = Stand.of(Side.NEED, [need], [need_embedding], space, models)
+    crowds, only = (market.crowding(query), market.title_crowding(query)), np.zeros(1, np.int64)
+    found = _features(everything(tail), query, crowds, only, tail.lexical[Side.OFFER].shared(*_words(query)).at(only))
+    return explained(models.fusion, beside, only, query, only, found, [(None, None)])[0]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One answer: where it stands, its features, its probability."""
+    """What was found in one part: positions, features and probabilities, aligned."""
 
     stand: Stand
-    position: int
+    positions: Positions
     features: NDArray[np.float64]
-    probability: float
-
-    @property
-    def name(self) -> str:
-        return self.stand.listings[self.position].id
+    probabilities: NDArray[np.float64]
 
 
-def _open_to(
-    query: Stand, market: Market, directions: Collection[Direction], replaced: Collection[str]
-) -> NDArray[np.bool_]:
-    """Which of the other side the terms allow and still hold, shape (listings,)."""
-    other = market.stands[query.listings[0].side.opposite]
-    if query.listings[0].side is Side.OFFER:
-        allowed = open_pairs(query.conditions, other.conditions, directions).reshape(-1)
+def _words(query: Stand) -> tuple[NDArray[np.int32], str]:
+    return query.words[0], str(query.languages[0])
+
+
+def _allowed(part: Part, query: Stand, directions: Collection[Direction]) -> Mask:
+    """Which of the other side may be found and the terms allow, shape (listings,)."""
+    other = part.market.stands[query.side.opposite]
+    ours, theirs = np.zeros(1, np.int64), np.arange(len(other))
+    if query.side is Side.OFFER:
+        allowed = open_pairs(query.conditions, ours, other.conditions, theirs, directions)
     else:
-        allowed = open_pairs(other.conditions, query.conditions, directions).reshape(-1)
-    allowed[[other.position[name] for name in replaced if name in other.position]] = False
-    return allowed
-
-
-def _nearest(market: Market, query: Stand, allowed: NDArray[np.bool_], wanted: int) -> Near:
-    """So many of the nearest that `wanted` of them are allowed, or all there are."""
-    other = market.stands[query.listings[0].side.opposite]
-    wanted, depth = min(wanted, int(allowed.sum())), max(wanted, NEIGHBOURHOOD)
-    while True:
-        hits = market.indexes[query.listings[0].side.opposite].search(query.vectors, depth)[0]
-        positions = np.array([other.position[name] for name, _ in hits], np.int64)
-        if allowed[positions].sum() >= wanted or depth >= len(other):
-            return Near(positions, np.array([score for _, score in hits], np.float32))
-        depth *= 4
-
-
-def _crowd(market: Market, query: Stand, near: Near) -> Crowd:
-    other, background = market.stands[query.listings[0].side.opposite], market.models.background
-    text = crowding_of_one(near.scores, len(other), query.vectors[0], background)
-    if not query.has_title[0]:
-        return Crowd(text, np.zeros(1, np.float32))
-    titled = (other.titles @ query.titles[0])[other.has_title]
-    return Crowd(text, crowding_of_one(titled, len(titled), query.titles[0], background))
+        allowed = open_pairs(other.conditions, theirs, query.conditions, ours, directions)
+    among = part.among[query.side.opposite]
+    return allowed if among is None else allowed & among
 
 
 def _scored(
-    market: Market, query: Stand, near: Near, crowd: Crowd, allowed: NDArray[np.bool_], depth: int
-) -> list[Scored]:
-    """The allowed among the nearest by meaning and the `depth` best by words, scored."""
-    side = query.listings[0].side
-    other = market.stands[side.opposite]
-    shared = market.lexical[side.opposite].shared(query.words[0], str(query.languages[0]))
-    by_words = np.argsort(-np.where(allowed, shared, 0.0), kind="stable")[:depth]
-    chosen = np.union1d(near.positions[allowed[near.positions]], by_words[(shared * allowed)[by_words] > 0])
-    chosen = chosen.astype(np.int64)
-    ours: Chosen = (query, np.zeros(len(chosen), np.int64), crowd.text, crowd.title)
-    theirs: Chosen = (other, chosen, market.around[side.opposite], market.title_around[side.opposite])
-    features = features_of(*((ours, theirs) if side is Side.OFFER else (theirs, ours)), shared[chosen])
-    probabilities = market.models.fusion.probabilities(features)
-    return [Scored(other, int(position), features[i], float(probabilities[i])) for i, position in enumerate(chosen)]
+    part: Part,
+    query: Stand,
+    crowds: tuple[Vectors, Vectors],
+    directions: Collection[Direction],
+    depth: int,
+    nearest: Nearest | None,
+) -> Scored:
+    """The allowed among the nearest by meaning and the `depth` best by words, scored.
+
+    `nearest` are those of all its listings, where they are known: they need not be looked for where all are allowed.
+    """
+    side, market = query.side.opposite, part.market
+    allowed = _allowed(part, query, directions)
+    among = None if allowed.all() else allowed
+    if nearest is None or among is not None:
+        nearest = market.stores[side].search(query.vectors.astype(np.float32), depth, among)
+    near = nearest.positions[0]
+    shared = market.lexical[side].shared(*_words(query))
+    chosen = np.union1d(near[near >= 0], shared.best(depth, among)).astype(np.int64)
+    features = _features(part, query, crowds, chosen, shared.at(chosen))
+    return Scored(market.stands[side], chosen, features, market.models.fusion.probabilities(features))
+
+
+def _features(
+    part: Part, query: Stand, crowds: tuple[Vectors, Vectors], chosen: Positions, shared: Vectors
+) -> NDArray[np.float64]:
+    """Features of the query with the chosen of the other side, shape (chosen, features)."""
+    side, market = query.side.opposite, part.market
+    ours: Chosen = (query, np.zeros(len(chosen), np.int64), *crowds)
+    theirs: Chosen = (market.stands[side], chosen, market.around[side], market.title_around[side])
+    return features_of(*((ours, theirs) if query.side is Side.OFFER else (theirs, ours)), shared)
+
+
+def _explained(query: Stand, one: Scored, rows: list[int], ranks: list[int], market: Market) -> list[Pairing]:
+    chosen, ours = one.positions[rows], np.zeros(len(rows), np.int64)
+    features, fusion = one.features[rows], market.models.fusion
+    if query.side is Side.OFFER:
+        told: list[Ranks] = [(None, rank) for rank in ranks]
+        return explained(fusion, query, ours, one.stand, chosen, features, told)
+    told = [(rank, None) for rank in ranks]
+    return explained(fusion, one.stand, chosen, query, ours, features, told)

@@ -80,7 +80,7 @@ def fit(
     for code, rows in groups.items():
         expected = means.get(code, centre)
         means[code] = _shrunk(vectors[rows].sum(axis=0), len(rows), expected, strength)
-    return LanguageSpace(encoder, _float(centre), {code: _float(mean) for code, mean in sorted(means.items())})
+    return LanguageSpace(encoder, _kept(centre), {code: _kept(mean) for code, mean in sorted(means.items())})
 
 
 def _centre(
@@ -101,6 +101,11 @@ def _centre(
 
 def _shrunk(total: Vectors, count: int, expected: Vectors, strength: float) -> Vectors:
     return _float((total + strength * expected) / (count + strength))
+
+
+def _kept(values: NDArray[Any]) -> Vectors:
+    """In the precision of `save`, so that a space that was kept gives the very same vectors."""
+    return _float(values.astype(np.float16))
 
 
 def _float(values: NDArray[Any]) -> Vectors:

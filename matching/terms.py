@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 import numpy as np
@@ -14,6 +14,8 @@ from matching.listing import MODES, Listing
 
 HOME = "CN"
 CHENGYU = ("CN-50", "CN-51")
+UNKNOWN_PLACE = 2
+COUNTRIES = 1024  # more than there are codes of two letters
 
 
 class Direction(StrEnum):
@@ -38,51 +40,93 @@ def is_chengyu(listing: Listing) -> bool | None:
 
 def direction(offer: Listing, need: Listing) -> Direction | None:
     """The direction of a pairing, None where a place is unknown."""
-    match is_chengyu(offer), is_chengyu(need):
-        case None, _:
-            return None
-        case _, None:
-            return None
-        case True, True:
-            return Direction.DOMESTIC
-        case True, False:
-            return Direction.GO_OUT
-        case False, True:
-            return Direction.BRING_IN
-    return Direction.THIRD_COUNTRY
+    both = Conditions.of([offer, need])
+    return direction_of(int(both.places[0]), int(both.places[1]))
+
+
+def direction_of(offer: int, need: int) -> Direction | None:
+    """The same from two places, coded as in `Conditions`."""
+    known = {(1, 1): Direction.DOMESTIC, (1, 0): Direction.GO_OUT, (0, 1): Direction.BRING_IN}
+    return None if UNKNOWN_PLACE in (offer, need) else known.get((offer, need), Direction.THIRD_COUNTRY)
 
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
-    """What `veto` asks of many listings, as arrays of shape (listings,); 0 is unknown but for `places`.
+    """What `veto` asks of many listings, as arrays; 0 is unknown but for `places`.
 
-    `places`: 0 elsewhere, 1 Chengyu, 2 unknown. `modes`: one bit a mode. `excluded`, `targets`:
-    countries by position.
+    Of shape (listings,): `places` int8 (0 elsewhere, 1 Chengyu, 2 unknown), `countries` int16, `organisations` int64,
+    `modes` int16 (one bit a mode), `trls` int8. `excluded` and `targets`, int64, ascending: a listing's position times
+    `COUNTRIES`, plus one of the countries that it names.
     """
 
-    places: NDArray[np.int64]
-    countries: NDArray[np.int64]
+    places: NDArray[np.int8]
+    countries: NDArray[np.int16]
     organisations: NDArray[np.int64]
-    modes: NDArray[np.int64]
-    excluded: Mapping[int, list[int]]
-    targets: Mapping[int, list[int]]
+    modes: NDArray[np.int16]
+    trls: NDArray[np.int8]
+    excluded: NDArray[np.int64]
+    targets: NDArray[np.int64]
 
     @staticmethod
     def of(listings: Sequence[Listing]) -> Conditions:
         """Read them off listings."""
         codes = {False: 0, True: 1, None: 2}
         return Conditions(
-            places=np.array([codes[is_chengyu(one)] for one in listings], np.int64),
-            countries=np.array([_number(one.country) for one in listings], np.int64),
+            places=np.array([codes[is_chengyu(one)] for one in listings], np.int8),
+            countries=np.array([country_number(one.country) for one in listings], np.int16),
             organisations=np.array([_number(one.organisation) for one in listings], np.int64),
-            modes=np.array([sum(1 << MODES.index(mode) for mode in one.modes) for one in listings], np.int64),
-            excluded=_numbered([one.excluded_countries for one in listings]),
-            targets=_numbered([one.target_countries for one in listings]),
+            modes=np.array([sum(1 << MODES.index(mode) for mode in one.modes) for one in listings], np.int16),
+            trls=np.array([one.trl or 0 for one in listings], np.int8),
+            excluded=_named([one.excluded_countries for one in listings]),
+            targets=_named([one.target_countries for one in listings]),
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Conditions]) -> Conditions:
+        """Those of many listings, one part behind the other."""
+        starts = np.cumsum([0, *(len(part.places) for part in parts)])
+        moved = [
+            replace(part, excluded=part.excluded + start * COUNTRIES, targets=part.targets + start * COUNTRIES)
+            for part, start in zip(parts, starts, strict=False)
+        ]
+        return Conditions(*(np.concatenate([getattr(part, one.name) for part in moved]) for one in fields(Conditions)))
+
+    def taken(self, rows: NDArray[np.int64]) -> Conditions:
+        """Those of the listings at these positions, in this order."""
+        return Conditions(
+            places=self.places[rows],
+            countries=self.countries[rows],
+            organisations=self.organisations[rows],
+            modes=self.modes[rows],
+            trls=self.trls[rows],
+            excluded=_taken(self.excluded, rows),
+            targets=_taken(self.targets, rows),
         )
 
 
-def _numbered(countries: Sequence[Sequence[str]]) -> dict[int, list[int]]:
-    return {position: [_number(one) for one in own] for position, own in enumerate(countries) if own}
+def country_number(code: str | None) -> int:
+    """The number of a country in `Conditions`: 1 to 676 for a code of two letters, 0 for none."""
+    return 0 if code is None else (ord(code[0]) - 65) * 26 + ord(code[1]) - 64
+
+
+def _code(country: int) -> str:
+    return chr((country - 1) // 26 + 65) + chr((country - 1) % 26 + 65)
+
+
+def _number(name: str | None) -> int:
+    """A number that no other name in a market shares, 0 for none."""
+    return 0 if name is None else int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest()) + 1
+
+
+def _named(countries: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    keys = [i * COUNTRIES + country_number(one) for i, own in enumerate(countries) for one in own]
+    return np.unique(np.array(keys, np.int64))
+
+
+def _taken(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    starts, ends = np.searchsorted(keys, rows * COUNTRIES), np.searchsorted(keys, (rows + 1) * COUNTRIES)
+    parts = [keys[a:b] % COUNTRIES + i * COUNTRIES for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if b > a]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def open_ways(directions: Collection[Direction]) -> NDArray[np.bool_]:
@@ -96,57 +140,86 @@ def open_ways(directions: Collection[Direction]) -> NDArray[np.bool_]:
 
 
 def open_pairs(
-    offers: Conditions, needs: Conditions, directions: Collection[Direction], rows: slice = slice(None)
+    offers: Conditions,
+    o: NDArray[np.int64],
+    needs: Conditions,
+    n: NDArray[np.int64],
+    directions: Collection[Direction],
 ) -> NDArray[np.bool_]:
-    """Which pairs `veto` lets through, shape (offers in `rows`, needs)."""
-    asked = open_ways(directions)[offers.places[rows][:, None], needs.places]
-    theirs, ours = offers.organisations[rows][:, None], offers.modes[rows][:, None]
-    foreign = (theirs != needs.organisations) | (theirs == 0)
-    common = ((ours & needs.modes) != 0) | (ours == 0) | (needs.modes == 0)
-    allowed = asked & foreign & common
-    chosen = range(*rows.indices(len(offers.places)))
-    for position in (offers.excluded.keys() | offers.targets.keys()) & set(chosen):
-        allowed[position - chosen.start] &= _welcome(offers, position, needs.countries)
-    for position in needs.excluded.keys() | needs.targets.keys():
-        allowed[:, position] &= _welcome(needs, position, offers.countries[rows])
+    """Which pairs `veto` lets through, for positions `o` of offers and `n` of needs in any shapes that broadcast.
+
+    What one side leaves unknown for all its listings is not looked at: a free text costs next to nothing.
+    """
+    allowed = open_ways(directions)[offers.places[o], needs.places[n]]
+    for name in ("organisations", "modes"):
+        theirs, ours = getattr(offers, name)[o], getattr(needs, name)[n]
+        if theirs.any() and ours.any():
+            unlike = theirs != ours if name == "organisations" else (theirs & ours) != 0
+            allowed = allowed & (unlike | (theirs == 0) | (ours == 0))
+    allowed = allowed & _welcome(offers, o, needs.countries[n]) & _welcome(needs, n, offers.countries[o])
     return np.asarray(allowed, np.bool_)
 
 
-def _welcome(conditions: Conditions, position: int, countries: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which countries one listing does not exclude and, where it names targets, seeks; an unknown one is welcome."""
-    welcome = ~np.isin(countries, conditions.excluded.get(position, []))
-    if position in conditions.targets:
-        welcome &= np.isin(countries, [0, *conditions.targets[position]])
-    return np.asarray(welcome, np.bool_)
+def _welcome(hosts: Conditions, positions: NDArray[np.int64], countries: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Which countries a listing does not exclude and, where it names targets, seeks; an unknown one is welcome."""
+    if not countries.any() or not (len(hosts.excluded) or len(hosts.targets)):
+        return np.ones(1, np.bool_)
+    keys = positions * COUNTRIES + countries
+    sought = _holds(hosts.targets, keys) | ~_holds_any(hosts.targets, positions)
+    return np.asarray((countries == 0) | (sought & ~_holds(hosts.excluded, keys)), np.bool_)
 
 
-def _number(name: str | None) -> int:
-    """A number that no other name in a market shares, 0 for none."""
-    return 0 if name is None else int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest()) + 1
+def _holds(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+    if not len(keys):
+        return np.zeros(wanted.shape, np.bool_)
+    return np.asarray(keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted, np.bool_)
+
+
+def _holds_any(keys: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    found = np.searchsorted(keys, positions * COUNTRIES) < np.searchsorted(keys, (positions + 1) * COUNTRIES)
+    return np.asarray(found, np.bool_)
 
 
 def veto(offer: Listing, need: Listing, directions: Collection[Direction]) -> str | None:
     """The reason why the two can't be paired, or None. Only what both sides state can contradict."""
-    where = direction(offer, need)
+    return reason(Conditions.of([offer]), 0, Conditions.of([need]), 0, directions)
+
+
+def reason(offers: Conditions, o: int, needs: Conditions, n: int, directions: Collection[Direction]) -> str | None:
+    """`veto` for the listings at these positions."""
+    where = direction_of(int(offers.places[o]), int(needs.places[n]))
     if where is not None and where not in directions:
         return f"direction {where} is not asked for"
-    if offer.organisation is not None and offer.organisation == need.organisation:
+    if offers.organisations[o] != 0 and offers.organisations[o] == needs.organisations[n]:
         return "both belong to the same organisation"
-    if need.country is not None and need.country in offer.excluded_countries:
-        return f"the offer excludes {need.country}"
-    if offer.country is not None and offer.country in need.excluded_countries:
-        return f"the need excludes {offer.country}"
-    if need.country is not None and offer.target_countries and need.country not in offer.target_countries:
-        return f"the offer is for other countries than {need.country}"
-    if offer.country is not None and need.target_countries and offer.country not in need.target_countries:
-        return f"the need seeks other countries than {offer.country}"
-    if offer.modes and need.modes and not set(offer.modes) & set(need.modes):
-        return f"no common transfer mode: {', '.join(offer.modes)} against {', '.join(need.modes)}"
+    from_country, to_country = int(offers.countries[o]), int(needs.countries[n])
+    sides = (("offer", offers, o, to_country), ("need", needs, n, from_country))
+    for name, own, position, country in sides:
+        if country and country in _of_one(own.excluded, position):
+            return f"the {name} excludes {_code(country)}"
+    for name, own, position, country in sides:
+        targets = _of_one(own.targets, position)
+        if country and targets and country not in targets:
+            verb = "is for" if name == "offer" else "seeks"
+            return f"the {name} {verb} other countries than {_code(country)}"
+    ours, theirs = int(offers.modes[o]), int(needs.modes[n])
+    if ours and theirs and not ours & theirs:
+        return f"no common transfer mode: {', '.join(_modes(ours))} against {', '.join(_modes(theirs))}"
     return None
 
 
-def maturity_gap(offer: Listing, need: Listing) -> float:
-    """By how many TRL the offer falls short of what the need accepts, 0 when it does not or one is unknown."""
-    if offer.trl is None or need.trl is None:
-        return 0.0
-    return float(max(0, need.trl - offer.trl))
+def _of_one(keys: NDArray[np.int64], position: int) -> list[int]:
+    start, end = np.searchsorted(keys, [position * COUNTRIES, (position + 1) * COUNTRIES])
+    return [int(key) % COUNTRIES for key in keys[start:end]]
+
+
+def _modes(bits: int) -> list[str]:
+    return [mode for place, mode in enumerate(MODES) if bits >> place & 1]
+
+
+def maturity_gap(
+    offers: Conditions, o: NDArray[np.int64], needs: Conditions, n: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """By how many TRL each offer falls short of what its need accepts, 0 when it does not or one is unknown."""
+    has, wants = offers.trls[o].astype(np.float64), needs.trls[n].astype(np.float64)
+    return np.where((has > 0) & (wants > 0), np.maximum(0.0, wants - has), 0.0)

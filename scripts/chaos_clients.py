@@ -24,6 +24,11 @@ WORDS = (
     "control software drones survey crops",
     "耐磨陶瓷弯头 矿浆管道",
 )
+ABOUT = {  # long enough that its language is known without the models for short texts, which a start loads last
+    False: "Tried for two years at three sites, each with its own crew, spare parts and records; "
+    "measured values and drawings of the installation are at hand and can be shown on request.",
+    True: "已在三个现场试用两年，各有自己的班组、备件和记录；测量数据和安装图纸齐全，可应要求提供。" * 3,
+}
 REASONS = ("wrong_problem", "too_early", "terms", "other")
 
 
@@ -147,7 +152,9 @@ class Poster(Actor):
         """A new listing, every other one without a reference, so that only the key keeps it from being doubled."""
         token = self.token()
         side = self.rng.choice(("offer", "need"))
-        record = {"side": side, "title": f"{self.rng.choice(WORDS)} {token}", "country": self.country(side)}
+        words = self.rng.choice(WORDS)
+        record = {"side": side, "title": f"{words} {token}", "description": ABOUT[not words.isascii()]}
+        record["country"] = self.country(side)
         if self.rng.random() < 0.5:
             record["reference"] = token
         headers = {"Idempotency-Key": token}

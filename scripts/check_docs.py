@@ -19,10 +19,10 @@ def settings_problems(root: Path) -> Iterator[str]:
     """Settings of app/settings.py that docs/settings.md does not name, and named ones that do not exist."""
     tree = ast.parse((root / "app/settings.py").read_text("utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _is_settings(node)]
-    names = {f"DUKOU_{name.upper()}" for node in classes for name in _fields(node)}
+    names = {name for node in classes for name in _variables(node)}
     if not names:
         yield "app/settings.py: no settings found"
-    described = set(re.findall(r"^\| `(DUKOU_[A-Z_]+)`", (root / "docs/settings.md").read_text("utf-8"), re.MULTILINE))
+    described = set(re.findall(r"^\| `([A-Z_]+)`", (root / "docs/settings.md").read_text("utf-8"), re.MULTILINE))
     yield from (f"docs/settings.md: {name} is not described" for name in sorted(names - described))
     yield from (f"docs/settings.md: {name} is not in app/settings.py" for name in sorted(described - names))
 
@@ -31,12 +31,19 @@ def _is_settings(node: ast.ClassDef) -> bool:
     return any(ast.unparse(base).endswith("BaseSettings") for base in node.bases)
 
 
-def _fields(node: ast.ClassDef) -> Iterator[str]:
+def _variables(node: ast.ClassDef) -> Iterator[str]:
+    """The environment variables of a class of settings: the field's name with our prefix, or its own alias."""
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name = statement.target.id
             if name != "model_config" and not ast.unparse(statement.annotation).startswith("ClassVar"):
-                yield name
+                yield _alias(statement.value) or f"DUKOU_{name.upper()}"
+
+
+def _alias(value: ast.expr | None) -> str | None:
+    keywords = value.keywords if isinstance(value, ast.Call) else []
+    aliases = [ast.literal_eval(one.value) for one in keywords if one.arg == "validation_alias"]
+    return aliases[0] if aliases else None
 
 
 def decision_problems(root: Path) -> Iterator[str]:

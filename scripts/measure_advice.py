@@ -21,7 +21,7 @@ from corpora import DATA, as_listing, benchmark, embed_cached, read_jsonl
 from matching import FIELDS, Listing, Market, Models, Side, load_models
 from matching.likeness import likeness
 from matching.listing import sentences
-from matching.market import Stand
+from matching.stand import Stand
 
 THRESHOLDS = (0.35, 0.40, 0.42, 0.45, 0.50, 0.60, 0.70, 0.80)
 
@@ -81,11 +81,12 @@ def measure_half(name: str, listings: list[Listing], models: Models) -> None:
     report(f"{name}: different, two languages", two)
     for edit in EDITS:
         pairs = list(edited(listings, edit))
-        made = Stand([e for _, e in pairs], embed_cached([e for _, e in pairs], models.encoder), market.space, models)
+        changed = [e for _, e in pairs]
+        made = Stand.of(Side.OFFER, changed, embed_cached(changed, models.encoder), market.space, models)
         found = []
         for row, (original, _) in enumerate(pairs):
             own = market.stands[original.side]
-            found.append(likeness(own, own.position[original.id], made, row))
+            found.append(likeness(own, int(own.find([original.id])[0]), made, row))
         report(f"{name}: {edit.__name__.replace('_', ' ')}", found)
 
 
@@ -94,16 +95,16 @@ def measure_translations(samples: list[Listing], models: Models) -> None:
     market = market_of(samples, models)
     records = read_jsonl(DATA / "duplicates" / "listings.jsonl")
     texts = [as_listing(record) for record in records]
-    made = Stand(texts, embed_cached(texts, models.encoder), market.space, models)
+    made = Stand.of(Side.OFFER, texts, embed_cached(texts, models.encoder), market.space, models)
     found = []
     for row, record in enumerate(records):
         own = market.stands[texts[row].side]
-        found.append(likeness(own, own.position[record["of"]], made, row))
+        found.append(likeness(own, int(own.find([record["of"]])[0]), made, row))
     report("translated listings", found)
     passages = read_jsonl(DATA / "parallel" / "passages.jsonl")
     texts = [as_listing({**record, "id": f"text {i}"}, Side.OFFER) for i, record in enumerate(passages)]
-    made = Stand(texts, embed_cached(texts, models.encoder), market.space, models)
-    scores = made.vectors @ made.vectors.T
+    made = Stand.of(Side.OFFER, texts, embed_cached(texts, models.encoder), market.space, models)
+    scores = made.vectors.astype(np.float32) @ made.vectors.astype(np.float32).T
     groups = np.array([record["group"] for record in passages])
     same = groups[:, None] == groups[None, :]
     report("one sentence in two languages", scores[np.triu(same, 1)].tolist())
@@ -116,8 +117,10 @@ def measure_fields(listings: list[Listing], records: list[dict[str, object]], mo
     truth = {str(record["id"]): record["fields"] for record in records}
     guessed, stated = [], []
     for stand in market.stands.values():
-        guessed.append(models.fields.probabilities(stand.vectors, stand.words))
-        stated.append([[name in truth[one.id] for name in FIELDS] for one in stand.listings])
+        guessed.append(
+            models.fields.probabilities(stand.vectors.astype(np.float32), [stand.words[i] for i in range(len(stand))])
+        )
+        stated.append([[name in truth[stand.id(i)] for name in FIELDS] for i in range(len(stand))])
     probabilities, true = np.concatenate(guessed), np.concatenate([np.array(part) for part in stated])
     for least in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
         chosen = probabilities >= least

@@ -25,12 +25,11 @@ from matching import EVERY_DIRECTION, FIELDS, Embedding, Encoder, LanguageSpace,
 from matching import background as background_module
 from matching import fields as field_module
 from matching.background import Background
-from matching.candidates import candidates
 from matching.encoder import Vectors
 from matching.fields import Examples, FieldClassifier, Terms
 from matching.learning import SENSE
 from matching.models import ARTEFACTS, BUNDLED, load_encoder
-from matching.pipeline import score
+from matching.pipeline import scored
 from matching.scoring import FEATURES, Fusion, save_fusion
 from matching.space import fit, save
 
@@ -134,11 +133,11 @@ class Pairs:
 def labelled_pairs(listings: list[Listing], qrels: dict[str, dict[str, int]], models: Models) -> Pairs:
     """All candidates of one market."""
     market = Market.build(listings, embed_cached(listings, models.encoder), models)
-    found = candidates(market, 50, EVERY_DIRECTION)
-    offers, needs = market.stands[Side.OFFER].listings, market.stands[Side.NEED].listings
-    ids = [(offers[o].id, needs[n].id) for o, n in zip(found.offers, found.needs, strict=True)]
+    found = scored(market, 50, EVERY_DIRECTION)
+    offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
+    ids = [(offers.id(o), needs.id(n)) for o, n in zip(found.offers, found.needs, strict=True)]
     return Pairs(
-        score(market, found),
+        found.features,
         np.array([qrels.get(need, {}).get(offer, 0) >= RELEVANT for offer, need in ids]),
         np.array([is_trap(offer) for offer, _ in ids]),
     )

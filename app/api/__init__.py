@@ -8,6 +8,8 @@ from app.api import (
     health,
     imports,
     listings,
+    metrics,
+    nights,
     oai,
     pairings,
     profiles,
@@ -24,11 +26,13 @@ routers = (
     profiles.router,
     pairings.router,
     screenings.router,
+    nights.router,
     changes.router,
     feeds.router,
     oai.router,
     webhooks.router,
     health.router,
+    metrics.router,
 )
 
 __all__ = ["routers"]

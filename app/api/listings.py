@@ -14,10 +14,11 @@ from app import accounts, listings
 from app.access import Permission, Principal
 from app.api.asking import Data, Expected, Log, Now, Search, allow
 from app.errors import FieldError, Unusable
+from app.metrics import searching
 from app.queries import listings as queries
 from app.record import ListingIn
 from app.repeats import answered_before, keep_answer
-from app.results import Results, Sight
+from app.results import Results
 from app.schemas.listings import (
     FieldsIn,
     ListingOut,
@@ -29,6 +30,7 @@ from app.schemas.listings import (
     VersionOut,
     VersionsOut,
 )
+from app.snapshot import Sight
 from app.tables import ListingRow
 from matching import Side
 
@@ -184,13 +186,17 @@ def get_matches(listing_id: str, who: Matcher, data: Data, search: Search, limit
     with data.reading() as session:
         row = listings.owned(session, who, listing_id)
         sight = Sight(who, without=row.organisation_id)
-    return _rendered(search.matches(listings.listing_of(row), limit, sight))
+    with searching("listing"):
+        return _rendered(search.matches(listings.listing_of(row), limit, sight))
 
 
 @router.post("/search", tags=["search"])
 def search(body: SearchIn, who: Reader, search: Search) -> MatchesOut:
     """What answers a free text in any language, best first."""
-    return _rendered(search.search(body.text, body.side, body.limit, body.language, sight=Sight(who)))
+    with searching("text"):
+        return _rendered(
+            search.search(body.text, body.side, body.limit, body.language, sight=Sight(who, wanted=body.wanted))
+        )
 
 
 def _rendered(results: Results) -> MatchesOut:

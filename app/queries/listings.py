@@ -46,12 +46,6 @@ def owner(session: Session, row: ListingRow) -> OrganisationRow:
     return found
 
 
-def published(session: Session) -> list[ListingRow]:
-    """All published listings in the order of their ids."""
-    chosen = select(ListingRow).where(ListingRow.status == "published").order_by(col(ListingRow.id))
-    return list(session.exec(chosen))
-
-
 def nodes_by_organisation(session: Session) -> dict[str, str]:
     """The node of each organisation, both by id."""
     return dict(session.exec(select(OrganisationRow.id, OrganisationRow.node_id)).all())
@@ -182,6 +176,42 @@ def written_after(session: Session, number: int, limit: int) -> list[ListingRow]
     """The next listings by revision, after one."""
     later = select(ListingRow).where(col(ListingRow.revision) > number).order_by(col(ListingRow.revision))
     return list(session.exec(later.limit(limit)))
+
+
+def published_after(session: Session, listing_id: str, limit: int) -> list[ListingRow]:
+    """The next published listings by id, after one."""
+    later = select(ListingRow).where(ListingRow.status == "published", col(ListingRow.id) > listing_id)
+    return list(session.exec(later.order_by(col(ListingRow.id)).limit(limit)))
+
+
+def by_ids(session: Session, ids: Collection[str]) -> dict[str, tuple[ListingRow, str]]:
+    """Listings by id, each with the node that it belongs to."""
+    found: dict[str, tuple[ListingRow, str]] = {}
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        rows = session.exec(select(ListingRow, OrganisationRow.node_id).join(OrganisationRow).where(block))
+        found.update((row.id, (row, node_id)) for row, node_id in rows)
+    return found
+
+
+def text_hashes(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """The hash of each listing's text, by id."""
+    found: dict[str, str] = {}
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        found.update(session.exec(select(ListingRow.id, ListingRow.text_hash).where(block)).all())
+    return found
+
+
+def not_embedded(session: Session, encoder: str, after: str, limit: int) -> list[ListingRow]:
+    """The next published listings by id, after one, whose texts have no stored embedding by that encoder."""
+    there = select(EmbeddingRow.text_hash).where(
+        EmbeddingRow.encoder == encoder, EmbeddingRow.text_hash == ListingRow.text_hash
+    )
+    chosen = select(ListingRow).where(ListingRow.status == "published", col(ListingRow.id) > after, ~there.exists())
+    return list(session.exec(chosen.order_by(col(ListingRow.id)).limit(limit)))
 
 
 def keep_embeddings(session: Session, encoder: str, bodies: Mapping[str, bytes]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, and_, func, or_, true
+from sqlalchemy import ColumnElement, and_, func, insert, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -37,6 +37,33 @@ def of_listings(session: Session, offer_id: str, need_id: str) -> PairingRow | N
     """The pairing of an offer and a need."""
     chosen = select(PairingRow).where(PairingRow.offer_id == offer_id, PairingRow.need_id == need_id)
     return session.exec(chosen).first()
+
+
+def of_pairs(session: Session, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], PairingRow]:
+    """The pairings of these offers and needs that there are."""
+    wanted, found = set(pairs), dict[tuple[str, str], PairingRow]()
+    offers = sorted({offer for offer, _ in wanted})
+    for start in range(0, len(offers), BLOCK):
+        rows = session.exec(select(PairingRow).where(col(PairingRow.offer_id).in_(offers[start : start + BLOCK])))
+        found.update((key, row) for row in rows if (key := (row.offer_id, row.need_id)) in wanted)
+    return found
+
+
+def published_versions(session: Session, ids: Collection[str]) -> dict[str, int]:
+    """The versions of those of the listings that are published, by id."""
+    wanted, found = sorted(ids), dict[str, int]()
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        chosen = select(ListingRow.id, ListingRow.version).where(block, ListingRow.status == "published")
+        found.update(session.exec(chosen).all())
+    return found
+
+
+def add_with_steps(session: Session, rows: Sequence[PairingRow], steps: Sequence[StepRow]) -> None:
+    """Add many pairings, each with the first step of its history, in two statements."""
+    if rows:
+        session.connection().execute(insert(PairingRow), [row.model_dump() for row in rows])
+        session.connection().execute(insert(StepRow), [step.model_dump() for step in steps])
 
 
 def sides(session: Session, pairing: PairingRow) -> Sides:
@@ -82,10 +109,16 @@ def touching(session: Session, listing_ids: Collection[str], states: Collection[
     return [found[key] for key in sorted(found)]
 
 
-def in_states(session: Session, states: Collection[str]) -> list[PairingRow]:
-    """All pairings in these states."""
-    chosen = select(PairingRow).where(col(PairingRow.state).in_(sorted(states))).order_by(col(PairingRow.id))
-    return list(session.exec(chosen))
+def unfound(session: Session, run: str, state: str, up_to: int, after: str, limit: int) -> list[PairingRow]:
+    """The next pairings by id in a state that another run found, of listings written up to a revision."""
+    chosen = (
+        select(PairingRow)
+        .join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
+        .join(NEED, col(PairingRow.need_id) == col(NEED.id))
+        .where(PairingRow.state == state, PairingRow.run != run, col(PairingRow.id) > after)
+        .where(col(OFFER.revision) <= up_to, col(NEED.revision) <= up_to)
+    )
+    return list(session.exec(chosen.order_by(col(PairingRow.id)).limit(limit)))
 
 
 @dataclass(frozen=True, slots=True)

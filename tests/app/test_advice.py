@@ -6,11 +6,11 @@ import pytest
 
 from app.hint_texts import TEXTS
 from app.hints import Hint, contacts, has_figure, hints, is_general, is_shouted, length_in_words, vague_phrases
-from app.likeness import SUGGESTED, read_closely
-from app.snapshot import Base, Holder, alone
+from app.likeness import SUGGESTED, fields_of
 from matching import FIELDS, Market, Models, SentenceEncoder, Side, embed, read_listing
-from matching.likeness import SAME
+from matching.likeness import SAME, alike
 from matching.models import with_artefacts
+from matching.stand import Stand
 from tests.app.conftest import NEED, OFFER, World, problem
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -292,18 +292,16 @@ def test_a_translation_is_known_as_the_same_and_its_fields_are_suggested(models:
     ]
     embeddings = embed(listings, models.encoder)
     market = Market.build(listings, embeddings, models)
-    holders = {one.id: Holder("organisation", "node", "introduction") for one in listings}
-    by_text = {one.text_hash: embedding for one, embedding in zip(listings, embeddings, strict=True)}
-    snapshot = alone(Base(1, 0, market, {one.id: one for one in listings}, holders, by_text))
     for record in translated:
-        draft = read_listing({**record, "id": "draft"})
-        embedding = embed([draft], models.encoder)[0]
-        found = read_closely(models, snapshot, draft, embedding, lambda _: True, 10)
-        assert [one.listing.id for one in found.alike] == [record["of"]]
-        assert found.fields is not None
-        assert max(found.fields, key=lambda name: found.fields[name]) in record["fields"]
-        assert max(found.fields.values()) >= SUGGESTED
-        assert read_closely(models, snapshot, draft, embedding, lambda _: False, 10).alike == ()
-    other_side = read_listing({**translated[0], "side": str(Side.NEED), "id": "draft"})
-    embedding = embed([other_side], models.encoder)[0]
-    assert read_closely(models, snapshot, other_side, embedding, lambda _: True, 10).alike == ()
+        stand = alone_on_its_side(record, models, market)
+        assert [name for name, _ in alike(market, stand)] == [record["of"]]
+        found = fields_of(models, stand)
+        assert found is not None
+        assert max(found, key=lambda name: found[name]) in record["fields"]
+        assert max(found.values()) >= SUGGESTED
+    assert alike(market, alone_on_its_side({**translated[0], "side": str(Side.NEED)}, models, market)) == []
+
+
+def alone_on_its_side(record: dict[str, Any], models: Models, market: Market) -> Stand:
+    draft = read_listing({**record, "id": "draft"})
+    return Stand.of(draft.side, [draft], embed([draft], models.encoder), market.space, models)

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app import accounts, listings, search
+from app import accounts, embeddings, listings, search
 from app.access import OPERATOR
 from app.db import Database
 from app.main import LIMIT, create_app
 from app.queries import listings as queries
 from app.settings import Settings
 from app.snapshot import Base
+from app.tables import OrganisationRow
+from matching import Side
 from tests.app.conftest import NEED, OFFER, OTHERS, World, populated, problem
 
 
@@ -94,13 +96,13 @@ def test_a_changed_listing_is_found_by_its_new_text(filled: World) -> None:
 def test_only_changed_text_is_embedded(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     embedded: list[str] = []
-    real = search.embed
+    real = embeddings.embed
 
     def spy(listings, encoder, **options):  # type: ignore[no-untyped-def]
         embedded.extend(listing.id for listing in listings)
         return real(listings, encoder, **options)
 
-    monkeypatch.setattr(search, "embed", spy)
+    monkeypatch.setattr(embeddings, "embed", spy)
     filled.seeker.post("/api/v1/listings", json=NEED | {"title": "New title"})
     filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     assert set(embedded) == {filled.ids["n1"], "query"}
@@ -255,7 +257,7 @@ def test_two_processes_may_store_the_vectors_of_one_text(settings: Settings) -> 
 def test_a_defect_while_loading_is_said_and_mended_by_the_next_search(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = search.Live._build
+    real = search.Live.build
     broken = iter([True])
 
     def failing(self: search.Live, *arguments: Any, **options: Any) -> Base:
@@ -263,7 +265,7 @@ def test_a_defect_while_loading_is_said_and_mended_by_the_next_search(
             raise ZeroDivisionError
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(search.Live, "_build", failing)
+    monkeypatch.setattr(search.Live, "build", failing)
     app = create_app(settings)
     with TestClient(app) as client:
         app.state.loading.join()
@@ -280,7 +282,12 @@ def test_the_interface_is_the_one_that_is_written_down(world: World) -> None:
 
 def test_health_answers(world: World) -> None:
     assert world.offerer.get("/health/live").json() == {"status": "live"}
-    assert world.offerer.get("/health/ready").json() == {"status": "ready"}
+    world.app.state.proposer.stop()
+    told = world.public.get("/health/ready").json()
+    assert 0 <= told["index"].pop("age_seconds") < 60
+    assert told == {"status": "ready", "model": "hashing-256", "index": {"revision": 0}, "waiting": 0}
+    world.post(world.offerer, OFFER)
+    assert world.public.get("/health/ready").json()["waiting"] == 1
 
 
 def test_until_the_model_is_loaded_posting_works_and_searching_waits(
@@ -370,15 +377,47 @@ def test_where_many_are_hidden_those_that_are_shown_are_found_behind_them(world:
     assert world.found(world.public.post("/api/v1/search", json=query)) == ["o2"]
 
 
+@pytest.mark.parametrize(
+    ("narrowed", "found"),
+    [
+        ({}, {"o1", "o2", "o3"}),
+        ({"country": "CN"}, {"o1", "o2", "o3"}),
+        ({"country": "KZ"}, set()),
+        ({"field": "clean_energy"}, {"o4"}),
+        ({"field": "clean_energy", "country": "KZ"}, set()),
+    ],
+)
+def test_a_search_is_narrowed_by_country_field_and_node(
+    filled: World, narrowed: dict[str, str], found: set[str]
+) -> None:
+    query = {"text": "ceramic elbows, tea drying, solar pumps", "limit": 50}
+    if "field" in narrowed:
+        filled.post(filled.offerer, OFFER | {"reference": "o4", "fields": ["clean_energy"]})
+    response = filled.public.post("/api/v1/search", json=query | narrowed)
+    assert set(filled.found(response)) == found
+    for name, expected in (("offerer", found), ("seeker", set())):
+        with filled.database.reading() as session:
+            owner = session.get(OrganisationRow, filled.ids[name])
+        assert owner is not None
+        response = filled.public.post("/api/v1/search", json=query | narrowed | {"node": owner.node_id})
+        assert set(filled.found(response)) == expected
+
+
+@pytest.mark.parametrize("wrong", [{"country": "China"}, {"field": "cooking"}])
+def test_what_a_search_cannot_be_narrowed_to_is_named(filled: World, wrong: dict[str, str]) -> None:
+    body = problem(filled.public.post("/api/v1/search", json={"text": "pumps", **wrong}), 422)
+    assert body["errors"][0]["field"] == next(iter(wrong))
+
+
 def gated_build(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """From here on a base is built only once the event is set."""
-    gate, real = threading.Event(), search.Live._build
+    gate, real = threading.Event(), search.Live.build
 
     def slow(self: search.Live, *arguments: Any, **options: Any) -> Base:
         gate.wait(20)
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(search.Live, "_build", slow)
+    monkeypatch.setattr(search.Live, "build", slow)
     return gate
 
 
@@ -396,15 +435,18 @@ def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
     assert live._building is not None
     live._building.join(20)
     assert live._snapshot is not None
-    assert live._snapshot.tail is None
-    assert late in live._snapshot.base.listings
+    assert live._snapshot.tail is not None, "the base in use stands until the next request"
     assert filled.found(filled.public.post("/api/v1/search", json=query)) == ["late"]
+    assert live._snapshot.tail is None
+    assert live._snapshot.base.name == live.publisher.current() != ""
+    assert live._snapshot.base.market.stands[Side.NEED].find([late])[0] >= 0
 
 
 def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_base(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live: search.Live = filled.app.state.live
+    filled.app.state.proposer.stop()
     filled.offerer.post("/api/v1/search", json={"text": "pumps"})
     monkeypatch.setattr(search, "QUICK", 0)
     monkeypatch.setattr(search, "LONGEST_TAIL", 3)

@@ -78,7 +78,7 @@ def live(settings: Settings) -> Iterator[Live]:
 
 def by_reference(live: Live) -> dict[str, ListingRow]:
     with live.database.reading() as session:
-        return {str(row.reference): row for row in listing_queries.published(session)}
+        return {str(row.reference): row for row in listing_queries.published_after(session, "", 1_000)}
 
 
 def decide(live: Live, says: Says, needs: int = NEEDS) -> None:

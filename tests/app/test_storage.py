@@ -109,7 +109,7 @@ def test_listings_from_before_accounts_are_published_under_one_owner(empty_url: 
     engine.dispose()
     database = Database(empty_url)
     with database.reading() as session:
-        found = queries.published(session)
+        found = queries.published_after(session, "", 1_000)
         assert [(row.id, row.reference, row.record) for row in found] == [("n1", "n1", NEED), ("o1", "o1", OFFER)]
         assert found[0].created_at == NOW
         assert queries.owner(session, found[0]).name == "Imported before accounts"
@@ -178,7 +178,7 @@ def test_pairings_go_their_way_and_come_by_probability_with_ties_by_id(database:
         found = [proposed(offer.id, need.id, chance) for offer, chance in zip(offers, chances, strict=True)]
         assert record_found(session, found, "run 1", NOW)["new"] == 7
         assert record_found(session, found[:6], "run 2", NOW) == {"updated": 6}
-        assert proposals.lapse(session, "run 2", NOW) == {"lapsed": 1}
+        assert proposals.lapse_unfound(session, "run 2", 1_000_000, "", 1_000, NOW)[0] == {"lapsed": 1}
     with database.reading() as session:
         whole = pairing_queries.page(session, OPERATOR, pairing_queries.Wanted(), None, 100, [])
         assert [(-row.probability, row.id) for row in whole] == sorted((-row.probability, row.id) for row in whole)
@@ -275,7 +275,7 @@ def test_who_reads_sees_one_state(database: Database) -> None:
         with database.writing() as other:
             post(other, organisation(other), OFFER)
         assert queries.last_written(session) == first
-        assert queries.published(session) == []
+        assert queries.published_after(session, "", 1_000) == []
 
 
 def test_who_writes_sees_what_was_committed_before_and_a_failure_leaves_nothing(database: Database) -> None:

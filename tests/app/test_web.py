@@ -7,7 +7,7 @@ import pytest
 
 from app import words
 from app.access import PUBLIC
-from app.results import Sight
+from app.snapshot import Sight
 from matching import Side
 from tests.app.conftest import World
 

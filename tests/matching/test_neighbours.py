@@ -62,7 +62,7 @@ def test_what_is_not_allowed_never_takes_a_place(rows: int, columns: int, k: int
     mask = random.random((rows, columns)) < 0.5
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "BLOCK", block)
-        forth, back = nearest_both_ways(left, right, k, lambda rows: mask[rows])
+        forth, back = nearest_both_ways(left, right, k, lambda rows, columns: mask[rows, columns])
     for found, scores in (
         (forth, np.where(mask, left @ right.T, -np.inf)),
         (back, np.where(mask, left @ right.T, -np.inf).T),

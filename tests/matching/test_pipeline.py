@@ -20,9 +20,10 @@ from matching import (
     read_listing,
 )
 from matching.encoder import unit
-from matching.market import Market
+from matching.market import Market, stands_of
 from matching.models import Models
 from matching.pipeline import match_embedded
+from matching.ranking import Part, everything
 
 SUBJECTS = (
     "membrane bioreactor for dye wastewater of textile mills",
@@ -209,14 +210,17 @@ def test_a_tail_beside_a_market_answers_almost_as_one_market_of_all(models: Mode
     late = [i for i in range(len(own)) if i not in early]
     whole = Market.build(own, embeddings, models)
     market = Market.build([own[i] for i in early], [embeddings[i] for i in early], models, whole.space)
-    tail = market.tail([own[i] for i in late], [embeddings[i] for i in late])
+    tail = market.tail(stands_of([own[i] for i in late], [embeddings[i] for i in late], market.space, models))
     for asked in ("n03", "o07", "n07", "o03"):
         query = next(i for i, one in enumerate(own) if one.id == asked)
         together = answers(whole, own[query], embeddings[query], 3)
-        apart = answers(market, own[query], embeddings[query], 3, tail=tail)
+        apart = answers(market, own[query], embeddings[query], 3, parts=[everything(market), everything(tail)])
         assert (apart[0].offer, apart[0].need) == (together[0].offer, together[0].need)
         assert apart[0].probability == pytest.approx(together[0].probability, abs=0.15)
-    gone = answers(market, own[0], embeddings[0], 50, tail=tail, replaced=["n00", "unheard of"])
+    here = np.ones(len(market.stands[Side.NEED]), np.bool_)
+    here[market.stands[Side.NEED].find(["n00"])] = False
+    rest = Part(market, {Side.OFFER: None, Side.NEED: here})
+    gone = answers(market, own[0], embeddings[0], 50, parts=[rest, everything(tail)])
     assert not {"n00", "o00"} & {one.need for one in gone}
 
 
@@ -241,3 +245,13 @@ def test_csls_follows_its_definition_on_vectors_that_are_not_normalised() -> Non
     expected = 2 * products[1, 2] - around_left[1] - around_right[2]
     assert csls(products[1:2, 2], around_left[1:2], around_right[2:3])[0] == pytest.approx(expected, abs=1e-6)
     assert np.allclose(np.linalg.norm(unit(left), axis=1), 1.0)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_where_nothing_may_be_paired_there_is_no_answer(side: Side, models: Models) -> None:
+    own = [one for one in listings(organisation="one") if one.side is not side]
+    asked = read_listing({"id": "asked", "side": side, "title": SUBJECTS[0], "organisation": "one"})
+    embeddings = embed([*own, asked], models.encoder)
+    everyone = [dataclasses.replace(one, organisation="one") for one in own]
+    assert answers(Market.build(everyone, embeddings[:-1], models), asked, embeddings[-1]) == []
+    assert answers(Market.build([], [], models), asked, embeddings[-1]) == []

@@ -29,7 +29,7 @@ def test_applying_takes_the_mean_off_and_scales_to_unit_length() -> None:
     space, some = prior(), vectors(3)
     centred = some - np.stack([space.means["zh"], space.means["en"], space.centre])
     expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(space.apply(some, ["zh", "en", "und"]), expected, rtol=1e-5)
+    np.testing.assert_allclose(space.apply(some, ["zh", "en", "und"]), expected, rtol=1e-3)
 
 
 def test_no_vectors_stay_no_vectors() -> None:
@@ -51,9 +51,9 @@ def test_without_a_prior_means_are_shrunk_towards_the_mean_of_all() -> None:
     some, languages = vectors(6), ["en"] * 4 + ["zh"] * 2
     space = fit(some, languages, ENCODER, strength=10.0)
     centre = some.mean(axis=0)
-    np.testing.assert_allclose(space.centre, centre, rtol=1e-5)
-    np.testing.assert_allclose(space.means["en"], (some[:4].sum(axis=0) + 10 * centre) / 14, rtol=1e-4)
-    np.testing.assert_allclose(space.means["zh"], (some[4:].sum(axis=0) + 10 * centre) / 12, rtol=1e-4)
+    np.testing.assert_allclose(space.centre, centre, rtol=1e-3)
+    np.testing.assert_allclose(space.means["en"], (some[:4].sum(axis=0) + 10 * centre) / 14, rtol=1e-3)
+    np.testing.assert_allclose(space.means["zh"], (some[4:].sum(axis=0) + 10 * centre) / 12, rtol=1e-3)
 
 
 def test_with_a_prior_its_offsets_carry_over() -> None:
@@ -62,10 +62,10 @@ def test_with_a_prior_its_offsets_carry_over() -> None:
     space = fit(some, languages, ENCODER, before, strength=4.0)
     weight = CENTRE_SHRINKAGE
     centre = (some.sum(axis=0) - 3 * offset + weight * before.centre) / (5 + weight)
-    np.testing.assert_allclose(space.centre, centre, rtol=1e-4)
-    np.testing.assert_allclose(space.means["en"], (some[:3].sum(axis=0) + 4 * (centre + offset)) / 7, rtol=1e-4)
-    np.testing.assert_allclose(space.means["ru"], (some[3:].sum(axis=0) + 4 * centre) / 6, rtol=1e-4)
-    np.testing.assert_allclose(space.means["zh"], centre + before.means["zh"] - before.centre, rtol=1e-4)
+    np.testing.assert_allclose(space.centre, centre, rtol=1e-3)
+    np.testing.assert_allclose(space.means["en"], (some[:3].sum(axis=0) + 4 * (centre + offset)) / 7, rtol=1e-3)
+    np.testing.assert_allclose(space.means["ru"], (some[3:].sum(axis=0) + 4 * centre) / 6, rtol=1e-3)
+    np.testing.assert_allclose(space.means["zh"], centre + before.means["zh"] - before.centre, rtol=1e-3)
 
 
 def test_with_much_text_the_mean_is_the_corpus_own() -> None:
@@ -76,8 +76,8 @@ def test_with_much_text_the_mean_is_the_corpus_own() -> None:
 
 def test_an_empty_corpus_keeps_the_prior() -> None:
     space = fit(vectors(0), [], ENCODER, prior())
-    np.testing.assert_allclose(space.centre, prior().centre)
-    np.testing.assert_allclose(space.means["zh"], prior().means["zh"], rtol=1e-5)
+    np.testing.assert_allclose(space.centre, prior().centre, rtol=1e-3)
+    np.testing.assert_allclose(space.means["zh"], prior().means["zh"], rtol=1e-3)
     assert fit(vectors(0), [], ENCODER).centre.tolist() == [0.0] * 5
 
 

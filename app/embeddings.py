@@ -1,0 +1,108 @@
+"""Stored embeddings of texts: from the database, and for new text from the encoder; computed once for each text."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from app.db import Database
+from app.listings import listing_of
+from app.metrics import encoding
+from app.queries import listings as queries
+from matching import (
+    ArtefactError,
+    Embedding,
+    Listing,
+    Models,
+    embed,
+    embedding_from_bytes,
+    embedding_key,
+    embedding_to_bytes,
+)
+from matching.language import UNKNOWN
+
+log = logging.getLogger(__name__)
+
+DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
+CHUNK = 64  # texts encoded in one go; between them searches get their turn
+
+
+class Embeddings:
+    """Embeddings by one encoder, kept in one database. Safe to use from many threads; one of them encodes at a time."""
+
+    def __init__(self, database: Database, models: Models) -> None:
+        self._database, self._models = database, models
+        self._name = embedding_key(models.encoder)
+        self.encoding = threading.Lock()  # held while encoding: tokenizers cannot be shared by threads
+
+    def of_text(self, listing: Listing) -> Embedding:
+        """Of a text that is not kept, such as what somebody searches with."""
+        with self.encoding, encoding(1):
+            return embed([listing], self._models.encoder)[0]
+
+    def known(self, text_hashes: Sequence[str]) -> dict[str, Embedding]:
+        """What is stored of these texts, by hash."""
+        found: dict[str, Embedding] = {}
+        for start in range(0, len(text_hashes), DECODED):
+            with self._database.reading() as session:
+                bodies = queries.embeddings(session, self._name, text_hashes[start : start + DECODED])
+            found |= _decoded(bodies)
+        return found
+
+    def of(self, listings: Sequence[Listing]) -> dict[str, Embedding]:
+        """Of listings, by text hash; what is new is encoded and stored."""
+        wanted = {listing.text_hash: listing for listing in listings}
+        found = self.known(sorted(wanted))
+        missing = [key for key in wanted if key not in found]
+        for start in range(0, len(missing), CHUNK):
+            keys = missing[start : start + CHUNK]
+            with self.encoding, encoding(len(keys)):
+                made = embed([wanted[key] for key in keys], self._models.encoder)
+            found |= dict(zip(keys, made, strict=True))
+            with self._database.writing() as session:
+                queries.keep_embeddings(session, self._name, {key: embedding_to_bytes(found[key]) for key in keys})
+        return found
+
+    def complete(self, progress: Callable[[int], None]) -> int:
+        """Encode the published listings that have no embedding yet; how many."""
+        after, count = "", 0
+        while True:
+            with self._database.reading() as session:
+                rows = queries.not_embedded(session, self._name, after, DECODED)
+            if not rows:
+                return count
+            for start in range(0, len(rows), CHUNK):
+                own = rows[start : start + CHUNK]
+                self.of([listing_of(row) for row in own])
+                progress(len(own))
+            after, count = rows[-1].id, count + len(rows)
+
+    def of_ids(self, ids: Sequence[str]) -> list[Embedding]:
+        """Of stored listings by id, in their order: `matching.stand.Texts`.
+
+        Of a text that has changed since an index was made and is not yet encoded, nothing is known: no passages.
+        """
+        with self._database.reading() as session:
+            hashes = queries.text_hashes(session, ids)
+        found = self.known(sorted(set(hashes.values())))
+        nothing = _nothing(self._models.encoder.dimension)
+        return [found.get(hashes.get(one, ""), nothing) for one in ids]
+
+
+def _nothing(dimension: int) -> Embedding:
+    empty = np.zeros(dimension, np.float16)
+    return Embedding(UNKNOWN, empty, empty, (), np.zeros((0, dimension), np.float16), ())
+
+
+def _decoded(bodies: dict[str, bytes]) -> dict[str, Embedding]:
+    """Stored embeddings; a damaged one is left out and so made again."""
+    found = {}
+    for key, body in bodies.items():
+        try:
+            found[key] = embedding_from_bytes(body)
+        except ArtefactError as error:
+            log.warning("the stored vectors of %s are damaged (%s) and made again", key[:12], error)
+    return found
