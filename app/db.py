@@ -6,16 +6,17 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import alembic.command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlmodel import Session, create_engine
+from sqlmodel import Session, SQLModel, create_engine
 
 from app.errors import AppError, Conflict, StorageBusy, StorageFull, Unusable
 
@@ -23,6 +24,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 10  # seconds to wait for the writer before, or for a server to answer
 CONNECTIONS = 64  # at most, of one process: more than the threads of a server that answer requests
 WRITING = "dukou_writing"  # the option of connections that write
+FOLLOWING = "dukou_following"  # what a session keeps rows under that refer to others not stored yet
 MIGRATION_LOCK = 7_218_553  # an arbitrary number that all servers share
 NO_TEXT = "the request holds characters that are no text (U+0000, half of a surrogate pair); leave them out"
 BUSY = ("locked", "timeout", "connection")  # in the words of SQLite and of a driver without a server
@@ -60,7 +62,10 @@ class Database:
             if self._server:
                 session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
                 session.connection().exec_driver_sql("SELECT number FROM revision FOR UPDATE")
+            event.listen(session, "after_flush", _store_following)
             yield session
+            session.flush()
+            _store_following(session)
             session.commit()
 
     @contextmanager
@@ -97,6 +102,27 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def add_after(session: Session, table: type[SQLModel], **values: Any) -> None:
+    """Have a new row, all of its columns, stored with the next flush, after the session's own objects.
+
+    Many are stored in one statement for each table, and after those that they refer to; there is no object for each,
+    which is what takes time. Whoever needs one reads it.
+    """
+    session.info.setdefault(FOLLOWING, {}).setdefault(table, []).append(values)
+
+
+def _store_following(session: Any, _context: object = None) -> None:
+    rows: dict[type[SQLModel], list[dict[str, Any]]] = session.info.pop(FOLLOWING, {})
+    for table in sorted(rows, key=_place):
+        session.connection().execute(insert(table), rows[table])
+
+
+@cache
+def _place(table: type[SQLModel]) -> int:
+    """Where a table stands when each comes after those that it refers to."""
+    return [one.name for one in SQLModel.metadata.sorted_tables].index(str(table.__tablename__))
 
 
 def migrate(engine: Engine) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 from sqlmodel import Session
 
 from app.access import Permission
+from app.db import add_after
 from app.queries import events as queries
 from app.queries import listings as listing_queries
-from app.tables import DeliveryRow, EventRow
+from app.tables import DeliveryRow, EventRow, SubscriptionRow, new_id
 
 SOURCE = "/dukou"
+SUBSCRIBERS = "dukou_subscribers"  # what a session keeps them under
 
 
 class Audience(StrEnum):
@@ -63,12 +65,38 @@ def emit(
     data: dict[str, Any],
     now: datetime,
     organisation_id: str | None = None,
-) -> EventRow:
-    """Write an event, and a delivery of it for each subscription that wants it."""
+) -> str:
+    """Write an event, and a delivery of it for each subscription that wants it. The event's id."""
     assert kind in EVENT_TYPES, kind
-    number = listing_queries.next_revision(session)
-    row = EventRow(
-        sequence=number,
+    event_id = _write(session, audience, kind, subject, data, now, organisation_id)
+    for subscription in _subscribers(session, audience, organisation_id):
+        if not subscription.types or kind in subscription.types:
+            _deliver(session, subscription.id, event_id, now)
+    return event_id
+
+
+def ping(session: Session, subscription_id: str, now: datetime) -> str:
+    """An event for one subscription, to try it; its id. Its audience is nobody else's: no feed shows it."""
+    event_id = _write(session, "test", PING, subscription_id, {"subscription": subscription_id}, now, None)
+    _deliver(session, subscription_id, event_id, now)
+    return event_id
+
+
+def _write(
+    session: Session,
+    audience: str,
+    kind: str,
+    subject: str,
+    data: dict[str, Any],
+    now: datetime,
+    organisation_id: str | None,
+) -> str:
+    event_id = new_id()
+    add_after(
+        session,
+        EventRow,
+        sequence=listing_queries.next_revision(session),
+        id=event_id,
         audience=audience,
         organisation_id=organisation_id,
         type=kind,
@@ -76,42 +104,36 @@ def emit(
         data=data,
         at=now,
     )
-    session.add(row)
-    session.flush()
-    for subscription in queries.subscribers(session, audience, organisation_id):
-        if not subscription.types or kind in subscription.types:
-            deliver_to(session, subscription.id, row, now)
-    return row
+    return event_id
 
 
-def ping(session: Session, subscription_id: str, now: datetime) -> EventRow:
-    """An event for one subscription, to try it. Its audience is nobody else's: no feed shows it."""
-    row = EventRow(
-        sequence=listing_queries.next_revision(session),
-        audience="test",
-        type=PING,
-        subject=subscription_id,
-        data={"subscription": subscription_id},
-        at=now,
-    )
-    session.add(row)
-    session.flush()
-    deliver_to(session, subscription_id, row, now)
-    return row
-
-
-def deliver_to(session: Session, subscription_id: str, event: EventRow, now: datetime) -> None:
+def _deliver(session: Session, subscription_id: str, event_id: str, now: datetime) -> None:
     """Note that an event is to be sent to a subscription."""
-    session.add(
-        DeliveryRow(
-            subscription_id=subscription_id,
-            event_id=event.id,
-            status="pending",
-            due_at=now,
-            created_at=now,
-            updated_at=now,
-        )
+    add_after(
+        session,
+        DeliveryRow,
+        subscription_id=subscription_id,
+        event_id=event_id,
+        status="pending",
+        replay=0,
+        attempts=0,
+        due_at=now,
+        created_at=now,
+        updated_at=now,
     )
+
+
+def forget_subscribers(session: Session) -> None:
+    """Have them looked up anew, in a transaction that has changed them."""
+    session.info.pop(SUBSCRIBERS, None)
+
+
+def _subscribers(session: Session, audience: Audience, organisation_id: str | None) -> list[SubscriptionRow]:
+    """Looked up once in a transaction: others that write wait for its end."""
+    known: dict[Any, list[SubscriptionRow]] = session.info.setdefault(SUBSCRIBERS, {})
+    if (audience, organisation_id) not in known:
+        known[audience, organisation_id] = queries.subscribers(session, audience, organisation_id)
+    return known[audience, organisation_id]
 
 
 def envelope(event: EventRow) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from app import accounts, listings
 from app.access import OPERATOR
 from app.clock import Clock, utc_now
 from app.db import Database
-from app.files import LineProblem, read_listing_file
+from app.files import LineProblem, ListingFile, read_listing_file
 from app.queries import accounts as queries
+from app.queries import listings as listing_queries
 from app.record import Record
-from app.tables import NodeRow, OrganisationRow
+from app.tables import ListingRow, NodeRow, OrganisationRow
 from matching import Listing
 
 NODE = "Centre"  # where organisations belong that are not given to a node
@@ -42,14 +44,27 @@ def import_file(database: Database, path: Path, node: str = NODE, clock: Clock =
     counts = Counter[str]()
     with database.writing() as session:
         place = queries.node_named(session, node) or accounts.add_node(session, node, None, None, clock())
-        for listing, record in zip(file.listings, file.records, strict=True):
-            counts[_bring_in(session, place, listing, record, clock)] += 1
+        for owner, rows in _by_owner(session, place, file, clock):
+            known = listing_queries.by_references(session, owner.id, [listing.id for listing, _ in rows])
+            counts.update(_bring_in(session, owner, record, known, clock) for _, record in rows)
     return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(file.problems), tuple(file.warnings))
 
 
-def _bring_in(session: Session, node: NodeRow, listing: Listing, record: Record, clock: Clock) -> str:
-    owner = _owner(session, node, listing, clock)
-    posted = listings.post_listing(session, OPERATOR, owner, record, clock())
+def _by_owner(
+    session: Session, node: NodeRow, file: ListingFile, clock: Clock
+) -> Iterator[tuple[OrganisationRow, list[tuple[Listing, Record]]]]:
+    """Each organisation of the file with its listings, in the order in which they first appear."""
+    rows: dict[str, list[tuple[Listing, Record]]] = {}
+    for listing, record in zip(file.listings, file.records, strict=True):
+        rows.setdefault(listing.organisation or UNNAMED, []).append((listing, record))
+    for own in rows.values():
+        yield _owner(session, node, own[0][0], clock), own
+
+
+def _bring_in(
+    session: Session, owner: OrganisationRow, record: Record, known: Mapping[str, ListingRow], clock: Clock
+) -> str:
+    posted = listings.post_listing(session, OPERATOR, owner, record, clock(), known)
     return "new" if posted.created else "changed" if posted.changed else "unchanged"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from sqlmodel import Session
 
 from app import events, pairings
 from app.access import SYSTEM, Permission, Principal, check_holds, discloses
+from app.db import add_after
 from app.errors import Conflict, FieldError, Forbidden, NotFound, Unusable, VersionMismatch
 from app.events import Audience
 from app.queries import listings as queries
@@ -42,13 +44,21 @@ class Posted:
     changed: bool
 
 
-def post_listing(session: Session, who: Principal, owner: OrganisationRow, record: Record, now: datetime) -> Posted:
+def post_listing(
+    session: Session,
+    who: Principal,
+    owner: OrganisationRow,
+    record: Record,
+    now: datetime,
+    known: Mapping[str, ListingRow] | None = None,
+) -> Posted:
     """Store a listing of `owner`, or bring the one of that reference to this text. Raises InvalidListing, NotFound.
 
-    Of an organisation that is not trusted it waits for a manager, unless one posts it.
+    Of an organisation that is not trusted it waits for a manager, unless one posts it. `known`: the owner's listings by
+    reference, where many are posted and have been looked up together.
     """
     check_holds(who, owner.id, owner.node_id, f"organisation {owner.id!r:.220}")
-    record, listing, row = _compared(session, owner, record)
+    record, listing, row = _compared(session, owner, record, known)
     if row is None:
         return Posted(_create(session, who, owner, record, listing, now), created=True, changed=True)
     if _stands(row, record):
@@ -57,9 +67,9 @@ def post_listing(session: Session, who: Principal, owner: OrganisationRow, recor
     return Posted(row, created=False, changed=True)
 
 
-def foreseen(session: Session, owner: OrganisationRow, record: Record) -> str:
+def foreseen(session: Session, owner: OrganisationRow, record: Record, known: Mapping[str, ListingRow]) -> str:
     """What posting a record would come to: new, changed or unchanged. Raises what post_listing would."""
-    record, listing, row = _compared(session, owner, record)
+    record, listing, row = _compared(session, owner, record, known)
     if row is None:
         return "new"
     if _stands(row, record):
@@ -218,13 +228,18 @@ def _rewrite(
     _submit(session, who, owner, row, now)
 
 
-def _compared(session: Session, owner: OrganisationRow, record: Record) -> tuple[Record, Listing, ListingRow | None]:
+def _compared(
+    session: Session, owner: OrganisationRow, record: Record, known: Mapping[str, ListingRow] | None
+) -> tuple[Record, Listing, ListingRow | None]:
     """A record checked and as it is kept, and the owner's listing of that reference."""
     completed = _completed(record, owner)
     listing = read_record(completed)
     record = stored(completed, listing)
     reference = record.get("reference")
-    return record, listing, queries.by_reference(session, owner.id, reference) if reference is not None else None
+    if reference is None:
+        return record, listing, None
+    row = known.get(reference) if known is not None else queries.by_reference(session, owner.id, reference)
+    return record, listing, row
 
 
 def _stands(row: ListingRow, record: Record) -> bool:
@@ -245,8 +260,8 @@ def _take_over(
     row.disclosure = record.get("disclosure", Disclosure.PUBLIC)
     row.sample = record.get("sample") is True
     session.add(row)
-    session.flush()
-    session.add(ListingVersionRow(listing_id=row.id, version=row.version, record=record, actor=who.label, at=now))
+    version = {"listing_id": row.id, "version": row.version, "record": record, "actor": who.label, "at": now}
+    add_after(session, ListingVersionRow, **version)
 
 
 def _submit(session: Session, who: Principal, owner: OrganisationRow, row: ListingRow, now: datetime) -> None:

@@ -21,7 +21,7 @@ from app.db import Database
 from app.destinations import read_allowed
 from app.errors import AppError, FieldError, TooLarge, problem
 from app.forms import Forms
-from app.imports import Importer
+from app.import_queue import Importer
 from app.logs import REQUEST_ID, RequestLog
 from app.openapi import describe
 from app.proposing import Proposer

@@ -87,6 +87,7 @@ EXAMPLES: dict[str, Any] = {
     "record_contract": {"type": "licence", "value": 120000, "currency": "CNY", "signed_on": "2026-09-01"},
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
+SCHEMAS = "#/components/schemas/"
 NAMED_IN_BODY = ("take_up_pairing",)  # operations whose body names listings that may not be there
 
 
@@ -105,6 +106,7 @@ def describe(app: FastAPI) -> None:
 
 def completed(described: dict[str, Any]) -> dict[str, Any]:
     """A description with problems, security, tags and examples."""
+    described = _with_own_names(described)
     described["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     schemas = described["components"]["schemas"]
     schemas["Problem"] = PROBLEM_SCHEMA
@@ -116,6 +118,29 @@ def completed(described: dict[str, Any]) -> dict[str, Any]:
             if operation is not None:
                 _complete(operation, route, method)
     return described
+
+
+def _with_own_names(described: dict[str, Any]) -> dict[str, Any]:
+    """Each schema under one name and title: `app__imports__State`, title State, becomes ImportsState.
+
+    Two classes of one name get such names, and the same title, which generators of clients take for the class's name.
+    """
+    schemas = described["components"]["schemas"]
+    names = {name: "".join(part.title() for part in name.split("__")[1:]) for name in schemas if "__" in name}
+    for name, own in names.items():
+        schemas[own] = schemas.pop(name) | {"title": own}
+    described["components"]["schemas"] = dict(sorted(schemas.items()))
+    renamed: dict[str, Any] = _renamed(described, {SCHEMAS + name: SCHEMAS + own for name, own in names.items()})
+    return renamed
+
+
+def _renamed(part: Any, names: dict[str, str]) -> Any:
+    """The same with other references."""
+    if isinstance(part, dict):
+        return {
+            key: names.get(value, value) if key == "$ref" else _renamed(value, names) for key, value in part.items()
+        }
+    return [_renamed(one, names) for one in part] if isinstance(part, list) else part
 
 
 def _routes() -> Iterator[APIRoute]:
@@ -158,7 +183,7 @@ def _looks_up(operation: dict[str, Any]) -> bool:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {"application/problem+json": {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
     answer = {"description": PROBLEMS[status], "content": content}
     return answer | ({"headers": RETRY_AFTER} if status in (429, 503) else {})
 

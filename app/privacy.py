@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.audit import Audit
 from app.queries import accounts as account_queries
 from app.queries import privacy as queries
 from app.tables import PersonRow
@@ -13,9 +14,13 @@ from app.tables import PersonRow
 SECRETS = {"password_hash", "invitation_hash"}
 
 
-def export(session: Session, person: PersonRow) -> dict[str, Any]:
-    """Account, nodes, sessions, steps, decisions and log lines of a person, ready for JSON; no hashes of secrets."""
+def export(session: Session, person: PersonRow, log: Audit) -> dict[str, Any]:
+    """Account, nodes, sessions, steps, decisions and log lines of a person, ready for JSON; no hashes of secrets.
+
+    Among the lines are failed sign-ins that named the person's address.
+    """
     label = f"person:{person.id}"
+    subjects = [person.id] if person.email is None else [person.id, log.pseudonym(person.email)]
     return {
         "account": person.model_dump(mode="json", exclude=SECRETS),
         "nodes": sorted(account_queries.nodes_of(session, person.id)),
@@ -28,5 +33,5 @@ def export(session: Session, person: PersonRow) -> dict[str, Any]:
         "listing_versions": [
             {"listing": one.listing_id, "version": one.version} for one in queries.versions_by(session, label)
         ],
-        "log": [one.model_dump(mode="json") for one in queries.audit_of(session, person.id)],
+        "log": [one.model_dump(mode="json") for one in queries.audit_of(session, person.id, subjects)],
     }

@@ -12,13 +12,15 @@ from datetime import datetime
 from sqlmodel import Session
 
 from app import accounts
-from app.access import Principal
+from app.access import PUBLIC, Principal
 from app.audit import Audit
 from app.db import Database
-from app.errors import PersonUnknown, SignInNeeded
+from app.errors import AppError, PersonUnknown, SignInNeeded
 from app.openid import Identity
 from app.queries import accounts as queries
 from app.tables import PersonRow
+
+FAILED = "sign-in.failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,15 @@ class Admitted:
 
     who: Principal
     signed: accounts.SignedIn
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Somebody tries to sign in: by what (password, openid), from which address, and whom they name, if anybody."""
+
+    by: str
+    place: str
+    name: str
 
 
 def by_password(
@@ -49,6 +60,14 @@ def by_identity(data: Database, log: Audit, identity: Identity, now: datetime, i
     with data.writing() as session:
         person = _person_of(session, log, identity, now)
         return _admit(session, log, person, "openid", now, instead_of)
+
+
+def note_failure(data: Database, log: Audit, attempt: Attempt, error: AppError, now: datetime) -> None:
+    """A sign-in that failed, in the audit log; the same line whether the name is anybody's or not."""
+    subject = log.pseudonym(attempt.name) if attempt.name else ""
+    detail = {"by": attempt.by, "from": attempt.place, "problem": error.title}
+    with data.writing() as session:
+        log.record(session, PUBLIC, FAILED, subject, now, **detail)
 
 
 def set_password(data: Database, log: Audit, token: str, password: str, now: datetime) -> None:

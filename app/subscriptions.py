@@ -52,6 +52,7 @@ def create(
     )
     session.add(row)
     session.flush()
+    events.forget_subscribers(session)
     return row
 
 
@@ -87,6 +88,7 @@ def change(
     row.url = row.url if url is None else url
     row.active = row.active if active is None else active
     session.add(row)
+    events.forget_subscribers(session)
     return row
 
 
@@ -100,11 +102,12 @@ def rotate(session: Session, row: SubscriptionRow, now: datetime) -> Subscriptio
 def delete(session: Session, row: SubscriptionRow) -> None:
     """Remove a subscription with its deliveries, those that wait too."""
     session.expunge(row)
+    events.forget_subscribers(session)
     queries.forget_subscription(session, row.id)
 
 
-def ping(session: Session, row: SubscriptionRow, now: datetime) -> EventRow:
-    """An event for this subscription alone. Raises Conflict for one that is not active."""
+def ping(session: Session, row: SubscriptionRow, now: datetime) -> str:
+    """An event for this subscription alone; its id. Raises Conflict for one that is not active."""
     if not row.active:
         raise Conflict("the subscription is not active; activate it first")
     return events.ping(session, row.id, now)

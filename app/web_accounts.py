@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 
 from app import signing_in, web, words
 from app.access import Permission, Principal, check
-from app.api.asking import COOKIE, Data, Log, Now, address, allow, set_cookie
+from app.api.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
 from app.errors import NotFound, SignInNeeded, Unusable
 from app.forms import Sent, Visiting, Visitor, sent
 from app.openid import ON_THE_WAY, Provider
@@ -44,7 +44,8 @@ def sign_in(request: Request, form: OpenForm, data: Data, log: Log, at: Now) -> 
     request.app.state.limits.count_sign_in(address(request), email)
     language, onward = web.language_of(request, form.text("lang")), form.text("next")
     try:
-        admitted = signing_in.by_password(data, log, email, form.text("password"), at, request.cookies.get(COOKIE))
+        with failures_noted(request, data, log, at, "password", email):
+            admitted = signing_in.by_password(data, log, email, form.text("password"), at, request.cookies.get(COOKIE))
     except SignInNeeded as error:
         page = _sign_in_form(request, form.visitor, language, next=onward, email=email, wrong=True, status=error.status)
         page.headers.update(error.headers)
@@ -75,8 +76,11 @@ def back_from_provider(request: Request, data: Data, log: Log, at: Now) -> Respo
     """Sign in whom the provider names, under a new session."""
     request.app.state.limits.count_sign_in(address(request), "")
     cookie = request.cookies.get(JOURNEY_COOKIE, "")
-    identity, onward = _provider(request).back(_redirect_uri(request), dict(request.query_params), cookie, at)
-    admitted = signing_in.by_identity(data, log, identity, at, request.cookies.get(COOKIE))
+    provider, answer = _provider(request), dict(request.query_params)
+    with failures_noted(request, data, log, at, "openid", ""):
+        identity, onward = provider.back(_redirect_uri(request), answer, cookie, at)
+    with failures_noted(request, data, log, at, "openid", identity.email or f"{identity.issuer} {identity.subject}"):
+        admitted = signing_in.by_identity(data, log, identity, at, request.cookies.get(COOKIE))
     response = _signed_in(request, admitted, onward)
     response.delete_cookie(JOURNEY_COOKIE, path=JOURNEY_PATH)
     return response
@@ -122,7 +126,13 @@ def invitation_script() -> FileResponse:
 def account_page(request: Request, visitor: Visiting, data: Data, lang: str = "") -> Response:
     """Who you are here, and the way out."""
     check(visitor.who, Permission.SELF)
-    view = {"here": "/account", "csrf": visitor.csrf, "who": visitor.who, **_place(data, visitor.who)}
+    view = {
+        "here": "/account",
+        "csrf": visitor.csrf,
+        "who": visitor.who,
+        "decides": Permission.DECIDE in visitor.who.permissions,
+        **_place(data, visitor.who),
+    }
     return _page(request, visitor, "account.html", web.language_of(request, lang), 200, view)
 
 

@@ -38,8 +38,8 @@ class Caps:
     The defaults are from the curves of docs/assignment.md. Raises ValueError for a cap below 1.
     """
 
-    offer: int | None = 20
-    need: int | None = 20
+    offer: int | None = 25
+    need: int | None = 25
     organisation: int | None = None
 
     def __post_init__(self) -> None:
@@ -121,8 +121,9 @@ def assign(pairs: Pairs, caps: Caps, threshold: float, *, first_bonus: float | N
     kept = np.flatnonzero(worth >= 0)
     if len(kept):
         kept = kept[np.lexsort((pairs.offers[kept], pairs.needs[kept]))]
-        bonus = float(worth.max()) if first_bonus is None else first_bonus
-        arcs = _network(pairs, kept, _units(worth[kept]) + 1, int(_units(np.array(bonus))), caps)
+        units = _units(worth[kept]) + 1
+        bonus = int(units.max()) if first_bonus is None else int(_units(np.array(first_bonus)))
+        arcs = _network(pairs, kept, units, bonus, caps)
         chosen[kept] = _flows(arcs)[: len(kept)] > 0
     return chosen
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.background import Background
-from matching.dense import ExactStore, VectorStore, store_of
 from matching.embedding import Embedding, Kept
 from matching.encoder import Vectors
 from matching.fields import agreement
@@ -21,6 +20,7 @@ from matching.neighbours import crowding, nearest_both_ways
 from matching.scoring import FEATURES, csls
 from matching.space import LanguageSpace, fit
 from matching.stand import Positions, Stand, Texts, stacked
+from matching.store import LocalStore, VectorStore, store_of
 from matching.terms import maturity_gap
 
 NEIGHBOURHOOD = 10  # CSLS's k
@@ -96,8 +96,8 @@ class Market:
             models=self.models,
             space=self.space,
             stands=stands,
-            stores={side: ExactStore(stand.vectors) for side, stand in stands.items()},
-            title_stores={side: ExactStore(stand.titles) for side, stand in stands.items()},
+            stores={side: LocalStore(stand.vectors) for side, stand in stands.items()},
+            title_stores={side: LocalStore(stand.titles) for side, stand in stands.items()},
             lexical=lexical,
             around=around,
             title_around=title_around,
@@ -118,11 +118,15 @@ class Market:
             titled[side] = np.concatenate([tail.title_around[side][stays], new.title_around[side]])[order]
         return self._beside(joined, around, titled)
 
-    def crowding(self, stand: Stand) -> Vectors:
-        """How crowded it is around listings that need not be in the market, among its other side; (listings,)."""
+    def crowding(self, stand: Stand, best: Vectors | None = None) -> Vectors:
+        """How crowded it is around listings that need not be in the market, among its other side; (listings,).
+
+        `best`: their highest scores there, best first, where they are known; shape (listings, k).
+        """
         other, near = self.stands[stand.side.opposite], self.stores[stand.side.opposite]
-        best = _best(near, stand.vectors, min(NEIGHBOURHOOD, len(other)), None)
-        return _filled(best, stand.vectors, self.models.background.beside(len(other)))
+        k = min(NEIGHBOURHOOD, len(other))
+        found = _best(near, stand.vectors, k, None) if best is None else best[:, :k]
+        return _filled(found, stand.vectors, self.models.background.beside(len(other)))
 
     def title_crowding(self, stand: Stand) -> Vectors:
         """The same by titles; 0 for listings without one."""

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from matching.dense import open_store, save_store
 from matching.errors import ArtefactError
 from matching.files import Arrays
 from matching.lexical import LexicalMarket
@@ -30,6 +29,7 @@ from matching.ragged import Ragged
 from matching.space import load as load_space
 from matching.space import save as save_space
 from matching.stand import Stand, Texts
+from matching.store import open_store, save_store
 from matching.terms import Conditions
 
 FORMAT = "dukou-market-1"

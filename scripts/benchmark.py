@@ -1,7 +1,6 @@
-"""Measure speed.
+"""Measure the speed of encoding.
 
-    python scripts/benchmark.py encoding [--cache var/models] [--runs 5]         writes docs/speed.md
-    python scripts/benchmark.py search [--cache var/models] [--sizes 1000,10000,100000]  writes docs/speed-search.md
+    python scripts/benchmark.py [--cache var/models] [--runs 5]         writes docs/speed.md
 
 All ways of encoding run in turn, A B C A B C …, so that a drift of the machine meets all of them; quoted are medians
 and the ratio of each run to the plain one beside it.
@@ -11,51 +10,30 @@ from __future__ import annotations
 
 import argparse
 import platform
-import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from corpora import DATA, ROOT, as_listing, benchmark, read_jsonl
-from markets import fill, owners_of
 
-from app import accounts
-from app.access import OPERATOR
-from app.clock import utc_now
-from app.db import Database
-from app.listings import post_listing
-from app.results import Sight
-from app.search import Live
-from app.settings import Settings
 from matching import (
-    Embedding,
     Encoder,
-    Listing,
     MatchOptions,
     SentenceEncoder,
-    Side,
-    answers,
     embed,
     evaluation,
-    load_models,
     match_embedded,
     run_of,
 )
 from matching.accelerated import AcceleratedEncoder, can_accelerate
 from matching.bundled import NAME, ensure_model
 from matching.encoder import Vectors, has_fast_bf16, unit
-from matching.language import detect
 from matching.models import with_artefacts
 
 WARM_UP = 16  # texts
 QUERIES = 100
-POSTS = 20
-BLOCK = 1_000  # listings stored in one transaction
-NOISE = 0.02
-STAGES: list[str] = []  # rows of the second table, gathered while the first is made
 
 
 def sample_texts() -> list[str]:
@@ -154,7 +132,7 @@ def encoding_page(folder: Path, runs: int) -> str:
     """The page of the encoder's speed."""
     return f"""# Speed of encoding
 
-Written by `python scripts/benchmark.py encoding` on {processor()}; other machines differ, so the ratios count.
+Written by `python scripts/benchmark.py` on {processor()}; other machines differ, so the ratios count.
 
 {len(sample_texts())} texts in fifteen languages, each cut at 512 tokens, encoded by each way in turn, {runs}
 times; medians, and the ratio to the plain way with its range.
@@ -178,71 +156,6 @@ a listing's vector and the one by torch in float32.
 """
 
 
-def time_search(cache: Path, size: int) -> str:
-    """A table row: a service over `size` invented listings, one client."""
-    texts = [as_listing(r) for r in read_jsonl(DATA / "training" / "listings.jsonl")]
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings(home=Path(home))
-        database = Database(settings.url)
-        models = load_models(cache)
-        fill(database, models, texts, size)
-        del models
-        settings.cache.symlink_to(cache.resolve())
-        live = Live(settings, database)
-        start = time.perf_counter()
-        live.load()
-        loading = time.perf_counter() - start
-        queries = [one.description[:400] for one in texts if one.side is Side.NEED][:QUERIES]
-        everything = Sight(OPERATOR)
-        live.search(queries[0], Side.OFFER, 10, sight=everything)
-        searching = [elapsed(lambda text=text: live.search(text, Side.OFFER, 10, sight=everything)) for text in queries]
-        posting = [
-            elapsed(lambda i=i, text=text: post_and_find(live, i, text)) for i, text in enumerate(queries[:POSTS])
-        ]
-        STAGES.extend(stages(live, texts, size))
-        database.close()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    middle, slow = np.percentile(searching, [50, 95]) * 1000
-    posted = np.percentile(posting, 95)
-    return f"| {size:,} | {loading:.0f} | {middle:.0f} | {slow:.0f} | {posted:.2f} | {memory:.1f} |"
-
-
-def stages(live: Live, texts: list[Listing], size: int) -> list[str]:
-    """Table rows: median milliseconds of a search's stages, for queries of three lengths."""
-    models, snapshot = live._current()
-    market, encoder, long = snapshot.base.market, models.encoder, " ".join(one.description for one in texts[:500])
-    rows = []
-    for length in (100, 400, 2_000):
-        cut = [long[start : start + length] for start in range(0, 20 * length, length)]
-        asked = [Listing(id="query", side=Side.NEED, description=text) for text in cut]
-        made = embed(asked, encoder)
-        work: tuple[Callable[[Listing, Embedding], object], ...] = (
-            lambda one, _: encoder.tokenize([one.text]),
-            lambda one, _: detect([one.text]),
-            lambda one, _: embed([one], encoder),
-            lambda one, own: answers(market, one, own, 0),
-            lambda one, own: answers(market, one, own, 10),
-        )
-        taken = [
-            np.median([elapsed(lambda w=w, q=q, m=m: w(q, m)) for q, m in zip(asked, made, strict=True)]) * 1000
-            for w in work
-        ]
-        rows.append(f"| {size:,} | {length:,} | " + " | ".join(f"{ms:.1f}" for ms in taken) + " |")
-    return rows
-
-
-def post_and_find(live: Live, number: int, text: str) -> None:
-    """Post an offer and search until it is found; it is at once or never."""
-    record = {"reference": f"new-{number}", "side": "offer", "title": f"Novelty {number}", "country": "CN"}
-    owner_id = owners_of(live.database)[Side.OFFER]
-    with live.database.writing() as session:
-        owner = accounts.organisation(session, OPERATOR, owner_id)
-        posted = post_listing(session, OPERATOR, owner, record | {"description": text}, utc_now()).row
-    found = live.search(text, Side.OFFER, 10, sight=Sight(OPERATOR))
-    if posted.id not in [one.listing.id for one in found.items]:
-        raise RuntimeError(f"{posted.reference} was posted and is not found")
-
-
 def elapsed(work: Callable[[], object]) -> float:
     """Seconds that it takes."""
     start = time.perf_counter()
@@ -250,41 +163,13 @@ def elapsed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def search_page(cache: Path, sizes: list[int]) -> str:
-    """The page of the live search's speed."""
-    return f"""# Speed of the live search
-
-Written by `python scripts/benchmark.py search` on {processor()}. Listings: our training texts
-again and again, each with a number in its title and its vector moved a little; offers from China, needs from abroad.
-One client: {QUERIES} needs of up to 400 characters, encoding included; then {POSTS} offers, each posted and searched
-for until it is found. SQLite on disk; memory is the most of the whole process so far, model included.
-
-| listings | seconds to load | search, median ms | search, p95 ms | posted and found, p95 s | GiB |
-|---|---|---|---|---|---|
-{chr(10).join(time_search(cache, size) for size in sizes)}
-
-Where the time of a search goes, median ms, by the query's length. Tokenizing and the detection of the language are
-part of embedding; what the ten results need beyond finding and scoring is their evidence.
-
-| listings | characters | tokenize once | language | embed in all | find and score | the same with evidence |
-|---|---|---|---|---|---|---|
-{chr(10).join(STAGES)}
-"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["encoding", "search"])
     parser.add_argument("--cache", type=Path, default=Path("var/models"))
-    parser.add_argument("--runs", type=int, default=5, help="of encoding")
-    parser.add_argument("--sizes", default="1000,10000,100000", help="of the market searched")
+    parser.add_argument("--runs", type=int, default=5)
     asked = parser.parse_args()
-    if asked.what == "encoding":
-        path, page = ROOT / "docs" / "speed.md", encoding_page(ensure_model(asked.cache), asked.runs)
-    else:
-        sizes = [int(size) for size in asked.sizes.split(",")]
-        path, page = ROOT / "docs" / "speed-search.md", search_page(asked.cache, sizes)
-    path.write_text(page, "utf-8")
+    page = encoding_page(ensure_model(asked.cache), asked.runs)
+    (ROOT / "docs" / "speed.md").write_text(page, "utf-8")
     print(page)
 
 

@@ -230,8 +230,8 @@ How it grows. Memory is the most of the whole process, with torch, the results, 
 
 | offers × needs | seconds | seconds of all cores | GFLOP/s | core seconds a million pairs | GiB |
 |---|---|---|---|---|---|
-{chr(10).join(taken.row() for taken in curve)}{END} core seconds a million pairs × pairs / 10⁶ / 3600 ×
-price of a core hour.
+{chr(10).join(taken.row() for taken in curve)}{END}
+core seconds a million pairs × pairs / 10⁶ / 3600 × price of a core hour.
 """
 
 

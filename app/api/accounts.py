@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app import accounts, privacy, signing_in
 from app.access import Permission, Principal, Role
-from app.api.asking import COOKIE, Data, Log, Now, address, allow, set_cookie
+from app.api.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
 from app.errors import NotFound
 from app.queries import accounts as queries
 from app.schemas.accounts import (
@@ -49,7 +49,8 @@ Member = Annotated[Principal, Depends(allow(Permission.PAIRINGS))]
 def sign_in(request: Request, response: Response, body: SignInIn, data: Data, log: Log, at: Now) -> MeOut:
     """Sign in by password: a cookie, and the token that later changes must carry as X-CSRF-Token."""
     request.app.state.limits.count_sign_in(address(request), body.email)
-    admitted = signing_in.by_password(data, log, body.email, body.password, at, request.cookies.get(COOKIE))
+    with failures_noted(request, data, log, at, "password", body.email):
+        admitted = signing_in.by_password(data, log, body.email, body.password, at, request.cookies.get(COOKIE))
     set_cookie(request, response, admitted.signed)
     return MeOut.of(admitted.who, admitted.signed.csrf)
 
@@ -224,7 +225,7 @@ def export_person(person_id: str, who: Administrator, data: Data, log: Log, at: 
     """All that is kept about a person, for themselves."""
     with data.writing() as session:
         person = _person(session.get(PersonRow, person_id), person_id)
-        found = privacy.export(session, person)
+        found = privacy.export(session, person, log)
         log.record(session, who, "person.export", person.id, at)
     return found
 

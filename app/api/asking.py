@@ -6,7 +6,8 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
@@ -16,14 +17,19 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from app import accounts
+from app import accounts, signing_in
 from app.access import PUBLIC, Permission, Principal, check
 from app.audit import Audit
 from app.clock import utc_now
 from app.db import Database
 from app.errors import (
+    AppError,
     FieldError,
     Forbidden,
+    PersonUnknown,
+    ProviderFailed,
+    SignInLost,
+    SignInNeeded,
     StorageBusy,
     StorageFull,
     TooMany,
@@ -34,11 +40,12 @@ from app.errors import (
 from app.search import Live
 from app.tables import ApiKeyRow
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 COOKIE = "dukou_session"
 SET_BACK = 10.0  # seconds that a clock may be put right by without anybody's count being dropped
 LAST_NUMBER = 2**31 - 1  # as far as the database counts
+FAILURES = parse("60/minute")  # sign-ins that failed, from anywhere, in the audit log; it cannot be made to swell
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `Authorization: Bearer dk_…`")
@@ -70,6 +77,10 @@ class Limits:
         self._hit(self._sign_in, "sign-in-from", address)
         if email:
             self._hit(self._sign_in, "sign-in-as", email.lower())
+
+    def failure_is_written(self) -> bool:
+        """Count a sign-in that failed; whether it is one of so few that the audit log can hold them all."""
+        return self._limiter.hit(FAILURES, "failed sign-ins")
 
     def _hit(self, limit: RateLimitItem, kind: str, name: str) -> None:
         self._follow_clock(time.time())
@@ -131,6 +142,30 @@ def set_cookie(request: Request, response: Response, signed: accounts.SignedIn) 
     )
 
 
+@contextmanager
+def failures_noted(request: Request, data: Database, log: Audit, at: datetime, by: str, name: str) -> Iterator[None]:
+    """Write a sign-in that fails inside into the audit log. `name`: whom it names, "" for nobody."""
+    try:
+        yield
+    except (SignInNeeded, SignInLost, PersonUnknown, ProviderFailed) as error:
+        _note_failure(request, data, log, at, signing_in.Attempt(by, address(request), name), error)
+        raise
+
+
+def _note_failure(
+    request: Request, data: Database, log: Audit, at: datetime, attempt: signing_in.Attempt, error: AppError
+) -> None:
+    """As far as it can be: who is refused is told so on a full disk too."""
+    limits: Limits = request.app.state.limits
+    if not limits.failure_is_written():
+        logger.warning("a failed sign-in is not in the audit log: there are more than %s", FAILURES)
+        return
+    try:
+        signing_in.note_failure(data, log, attempt, error, at)
+    except (StorageBusy, StorageFull) as trouble:
+        logger.warning("a failed sign-in is not in the audit log: %s", trouble)
+
+
 def who_asks(
     request: Request,
     data: Data,
@@ -167,7 +202,7 @@ def _write_down_use(data: Database, row: ApiKeyRow, at: datetime) -> None:
             used = session.merge(row)
             used.last_used_at = at
     except (StorageBusy, StorageFull) as error:
-        log.warning("the use of the key %s is not written down: %s", row.id, error)
+        logger.warning("the use of the key %s is not written down: %s", row.id, error)
 
 
 def _by_session(request: Request, data: Database, token: str, at: datetime) -> Principal:

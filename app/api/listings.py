@@ -51,7 +51,11 @@ Key = Annotated[
 Owner = Annotated[str | None, Query(description="The organisation; needed only by those who post for several")]
 
 
-@router.post("/listings", status_code=201, responses={200: {"model": ListingOut, "description": "Was there, updated"}})
+@router.post(
+    "/listings",
+    status_code=201,
+    responses={200: {"model": ListingOut, "description": "Was there, updated"}, 201: {"model": ListingOut}},
+)
 def post_listing(
     body: ListingIn, who: Poster, data: Data, at: Now, organisation: Owner = None, idempotency_key: Key = None
 ) -> Response:
@@ -190,7 +194,9 @@ def get_matches(listing_id: str, who: Matcher, data: Data, search: Search, limit
 def search(body: SearchIn, who: Reader, search: Search) -> MatchesOut:
     """What answers a free text in any language, best first."""
     with searching("text"):
-        return _rendered(search.search(body.text, body.side, body.limit, body.language, sight=Sight(who)))
+        return _rendered(
+            search.search(body.text, body.side, body.limit, body.language, sight=Sight(who, wanted=body.wanted))
+        )
 
 
 def _rendered(results: Results) -> MatchesOut:

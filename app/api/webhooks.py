@@ -116,8 +116,8 @@ def rotate_secret(subscription_id: str, who: Owner, data: Data, log: Log, at: No
 def ping_subscription(subscription_id: str, who: Owner, data: Data, at: Now) -> PingOut:
     """Send the event `dukou.test.ping` to this subscription alone, to try it."""
     with data.writing() as session:
-        event = subscriptions.ping(session, subscriptions.owned(session, who, subscription_id), at)
-    return PingOut(event=event.id)
+        event_id = subscriptions.ping(session, subscriptions.owned(session, who, subscription_id), at)
+    return PingOut(event=event_id)
 
 
 @router.get("/{subscription_id}/deliveries")

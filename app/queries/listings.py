@@ -29,6 +29,16 @@ def by_reference(session: Session, organisation_id: str, reference: str) -> List
     return session.exec(own).first()
 
 
+def by_references(session: Session, organisation_id: str, references: Collection[str]) -> dict[str, ListingRow]:
+    """An organisation's listings of those references, by them."""
+    wanted, found = sorted(set(references)), dict[str, ListingRow]()
+    own = select(ListingRow).where(ListingRow.organisation_id == organisation_id)
+    for start in range(0, len(wanted), BLOCK):
+        block = own.where(col(ListingRow.reference).in_(wanted[start : start + BLOCK]))
+        found.update((str(row.reference), row) for row in session.exec(block))
+    return found
+
+
 def owner(session: Session, row: ListingRow) -> OrganisationRow:
     """The organisation that a listing belongs to."""
     found = session.get(OrganisationRow, row.organisation_id)
@@ -140,8 +150,9 @@ def last_written(session: Session) -> int:
 
 def next_revision(session: Session) -> int:
     """Take a number, in a session that writes: the order of the numbers is that of the commits."""
-    session.connection().execute(update(RevisionRow).values(number=col(RevisionRow.number) + 1))
-    return session.exec(select(RevisionRow.number)).one()
+    counter = session.get_one(RevisionRow, 1)  # one object in a session: counted here, stored with its next flush
+    counter.number += 1
+    return counter.number
 
 
 def proposed_up_to(session: Session) -> int:

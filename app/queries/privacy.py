@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlmodel import Session, col, or_, select
 
@@ -32,7 +32,7 @@ def versions_by(session: Session, label: str) -> Sequence[ListingVersionRow]:
     return session.exec(own.order_by(col(ListingVersionRow.at))).all()
 
 
-def audit_of(session: Session, person_id: str) -> Sequence[AuditRow]:
-    """Lines of the audit log by or about a person."""
-    own = or_(AuditRow.actor_id == person_id, AuditRow.subject == person_id)
+def audit_of(session: Session, person_id: str, subjects: Collection[str]) -> Sequence[AuditRow]:
+    """Lines of the audit log by a person, or about one of these subjects."""
+    own = or_(AuditRow.actor_id == person_id, col(AuditRow.subject).in_(subjects))
     return session.exec(select(AuditRow).where(own).order_by(col(AuditRow.number))).all()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlmodel import select
 
 from app import accounts, listings, pairings
 from app.access import OPERATOR
@@ -21,13 +22,13 @@ from app.db import Database
 from app.errors import AppError, Conflict, VersionMismatch
 from app.events import Audience
 from app.pairings import Action, Answer
-from app.proposals import by_hand, lapse
+from app.proposals import by_hand, lapse, lapse_unfound
 from app.proposals import record as record_found
 from app.queries import events as event_queries
 from app.queries import listings as queries
 from app.queries import pairings as pairing_queries
 from app.settings import Settings
-from app.tables import OrganisationRow
+from app.tables import OrganisationRow, PairingRow
 from matching import Side
 from tests.app.conftest import NEED, OFFER, SECRET, World
 from tests.app.test_storage import organisation, partner, post, proposed
@@ -118,7 +119,7 @@ def test_readers_by_cursor_miss_nothing_while_processes_write(world: World, data
         offers = [post(session, maker, OFFER | {"reference": f"pair-{i}"}) for i in range(3)]
         for offer in offers:
             by_hand(session, OPERATOR, proposed(offer.id, need.id, 0.5), NOW)
-        pairing_ids = [row.id for row in pairing_queries.in_states(session, ["proposed"])]
+        pairing_ids = [row.id for row in session.exec(select(PairingRow).where(PairingRow.state == "proposed"))]
     followers = [Follower(world, limit) for limit in (4, 1_000)]
     for follower in followers:
         follower.start()
@@ -189,7 +190,7 @@ def test_what_was_taken_up_by_hand_does_not_lapse_when_the_matching_does_not_fin
         row = by_hand(session, OPERATOR, proposed(offer.id, need.id, 0.01), NOW)
         assert not lapse(session, "posted 1", NOW, [offer.id, need.id])
         record_found(session, [proposed(offer.id, need.id, 0.02)], "night", NOW)
-        assert not lapse(session, "next night", NOW)
+        assert not lapse_unfound(session, "next night", 1_000_000, "", 1_000, NOW)[0]
         assert (row.state, row.probability) == ("proposed", 0.02)
 
 

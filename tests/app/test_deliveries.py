@@ -125,7 +125,7 @@ class Outbox:
             assert row is not None
             audience, owner_id = Audience.ORGANISATION, row.organisation_id
             return [
-                events.emit(session, audience, "listing.published", "x", {"number": number}, utc_now(), owner_id).id
+                events.emit(session, audience, "listing.published", "x", {"number": number}, utc_now(), owner_id)
                 for number in range(count)
             ]
 

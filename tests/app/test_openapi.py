@@ -1,3 +1,5 @@
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +41,20 @@ def test_operation_ids_are_the_names_of_the_routes_and_unique(described: dict[st
     names = [route.name for route in routes if route.include_in_schema]
     assert len(set(ids)) == len(ids)
     assert sorted(ids) == sorted(names)
+
+
+def test_every_schema_has_one_name_and_says_what_is_in_it(described: dict[str, Any]) -> None:
+    """Generators make a class of each title, and nothing of a schema that says nothing."""
+    schemas = described["components"]["schemas"]
+    titles = [schema["title"] for schema in schemas.values()]
+    assert len(set(titles)) == len(titles)
+    assert [name for name in schemas if "__" in name] == []
+    used = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described)))
+    assert used <= set(schemas)
+    for _, _, operation in operations(described):
+        for status, answer in operation["responses"].items():
+            if "application/json" in answer.get("content", {}):
+                assert answer["content"]["application/json"]["schema"], (operation["operationId"], status)
 
 
 def test_every_operation_has_a_described_tag_a_summary_and_a_description(described: dict[str, Any]) -> None:

@@ -180,6 +180,11 @@ def test_a_closed_account_stays_closed(world: World, bound: bool) -> None:
     client = browser(world)
     assert through(client, "p").status_code == 403
     assert who(client) == "public"
+    line = world.administrator.get("/api/v1/audit", params={"limit": 100}).json()["items"][-1]
+    assert (line["action"], line["actor_kind"]) == ("sign-in.failed", "public")
+    assert line["detail"] == {"by": "openid", "from": "testclient", "problem": "Person unknown"}
+    found = world.administrator.get(f"/api/v1/people/{world.ids['partner']}/data").json()["log"]
+    assert line["number"] in [one["number"] for one in found]
 
 
 def test_a_session_that_was_there_ends_and_the_new_one_has_a_new_token(world: World) -> None:

@@ -280,7 +280,7 @@ def test_a_run_never_reopens_what_a_person_has_answered_until_a_listing_changes(
     for run in ("one", "two"):
         with world.database.writing() as session:
             assert dict(proposals.record(session, [found(world)], run, NOW)) == {"kept": 1}
-            proposals.lapse(session, run, NOW)
+            proposals.lapse_unfound(session, run, 1_000_000, "", 1_000, NOW)[0]
     assert state_of(world) == "declined"
     world.post(world.seeker, NEED | {"description": "Now with ore of 40 mm; ceramic elbows wanted in every case."})
     with world.database.writing() as session:
@@ -298,7 +298,7 @@ def test_a_run_brings_open_proposals_up_to_date_and_lets_the_others_lapse(world:
     (one,) = world.manager.get("/api/v1/pairings").json()["items"]
     assert (one["probability"], one["run"]) == (0.77, "one")
     with world.database.writing() as session:
-        assert dict(proposals.lapse(session, "two", NOW)) == {"lapsed": 1}
+        assert dict(proposals.lapse_unfound(session, "two", 1_000_000, "", 1_000, NOW)[0]) == {"lapsed": 1}
         assert dict(proposals.record(session, [found(world)], "three", NOW)) == {"reopened": 1}
 
 
@@ -308,7 +308,7 @@ def test_a_run_leaves_alone_what_people_are_at(world: World) -> None:
     before = world.manager.get(f"/api/v1/pairings/{pairing}").json()
     with world.database.writing() as session:
         assert dict(proposals.record(session, [found(world, 0.99)], "one", NOW)) == {"kept": 1}
-        assert dict(proposals.lapse(session, "two", NOW)) == {}
+        assert dict(proposals.lapse_unfound(session, "two", 1_000_000, "", 1_000, NOW)[0]) == {}
     assert world.manager.get(f"/api/v1/pairings/{pairing}").json() == before
 
 
@@ -316,7 +316,7 @@ def test_what_somebody_has_taken_up_no_run_takes_away(world: World) -> None:
     pair(world)
     with world.database.writing() as session:
         assert dict(proposals.record(session, [found(world)], "one", NOW)) == {"updated": 1}
-        assert dict(proposals.lapse(session, "two", NOW)) == {}
+        assert dict(proposals.lapse_unfound(session, "two", 1_000_000, "", 1_000, NOW)[0]) == {}
     assert state_of(world) == "proposed"
 
 
@@ -324,7 +324,7 @@ def test_interest_keeps_a_proposal_from_lapsing(world: World) -> None:
     pairing = pair(world)
     step(world.seeker, pairing, "interest", consent=True)
     with world.database.writing() as session:
-        assert dict(proposals.lapse(session, "one", NOW)) == {}
+        assert dict(proposals.lapse_unfound(session, "one", 1_000_000, "", 1_000, NOW)[0]) == {}
 
 
 def test_withdrawing_a_listing_ends_what_is_not_yet_introduced(world: World) -> None:

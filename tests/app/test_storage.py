@@ -13,10 +13,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlmodel import Session
 
-from app import accounts, events, listings, pairings, proposals
+from app import accounts, events, listings, pairings, proposals, subscriptions
 from app.access import OPERATOR, PARTNER_SCOPES, PUBLIC, SYSTEM, Principal, Role
 from app.audit import Audit
 from app.db import MIGRATIONS, Database, translated, with_driver
@@ -25,13 +25,14 @@ from app.events import Audience
 from app.listings import Status
 from app.pairings import Action, Answer, State
 from app.proposals import record as record_found
+from app.queries import deliveries
 from app.queries import events as event_queries
 from app.queries import listings as queries
 from app.queries import pairings as pairing_queries
 from app.queries.listings import Wanted
 from app.repeats import REMEMBERED, answered_before, keep_answer
 from app.settings import Settings
-from app.tables import EmbeddingRow, ListingRow, OrganisationRow
+from app.tables import EmbeddingRow, ListingRow, OrganisationRow, RevisionRow
 from matching import Pairing, Side
 from tests.app.conftest import NEED, OFFER, SECRET, World, problem
 
@@ -177,7 +178,7 @@ def test_pairings_go_their_way_and_come_by_probability_with_ties_by_id(database:
         found = [proposed(offer.id, need.id, chance) for offer, chance in zip(offers, chances, strict=True)]
         assert record_found(session, found, "run 1", NOW)["new"] == 7
         assert record_found(session, found[:6], "run 2", NOW) == {"updated": 6}
-        assert proposals.lapse(session, "run 2", NOW) == {"lapsed": 1}
+        assert proposals.lapse_unfound(session, "run 2", 1_000_000, "", 1_000, NOW)[0] == {"lapsed": 1}
     with database.reading() as session:
         whole = pairing_queries.page(session, OPERATOR, pairing_queries.Wanted(), None, 100, [])
         assert [(-row.probability, row.id) for row in whole] == sorted((-row.probability, row.id) for row in whole)
@@ -290,8 +291,47 @@ def test_who_writes_sees_what_was_committed_before_and_a_failure_leaves_nothing(
 
 def test_an_event_number_is_taken_once(database: Database) -> None:
     with database.writing() as session:
-        numbers = [events.emit(session, Audience.TRADING, "test.ping", "x", {}, NOW).sequence for _ in range(5)]
-    assert numbers == [1, 2, 3, 4, 5]
+        ids = [events.emit(session, Audience.TRADING, "test.ping", "x", {}, NOW) for _ in range(5)]
+    with database.reading() as session:
+        written = event_queries.events_after(session, Audience.TRADING, None, 0, 10)
+    assert [(row.sequence, row.id) for row in written] == list(enumerate(ids, start=1))
+
+
+def test_many_posts_in_one_transaction_are_stored_whole_in_a_few_statements(database: Database) -> None:
+    """Each with its version, its numbered events and a delivery for each subscriber; and one that asks sees them."""
+    statements: list[str] = []
+    with database.writing() as session:
+        owner = organisation(session)
+        hook = subscriptions.create(session, OPERATOR, owner, Audience.ORGANISATION, "https://192.0.2.1", [], NOW)
+        event.listen(database.engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+        ids = [
+            listings.post_listing(session, partner(owner), owner, OFFER | {"reference": f"o{i}"}, NOW, {}).row.id
+            for i in range(50)
+        ]
+        assert [len(queries.versions(session, one)) for one in ids] == 50 * [1]
+    assert len(statements) < 75  # 50 are the questions just asked
+    with database.reading() as session:
+        told = event_queries.events_after(session, Audience.ORGANISATION, owner.id, 0, 100)
+        public = event_queries.events_after(session, Audience.INFORMATION, None, 0, 100)
+        assert [row.subject for row in told] == [row.subject for row in public] == ids
+        numbers = [row.sequence for row in (*told, *public)] + [
+            session.get_one(ListingRow, one).revision for one in ids
+        ]
+        assert sorted(numbers) == list(range(1, 151))
+        assert session.get_one(RevisionRow, 1).number == 150
+        assert {row.id for row in told} == {row.id for _, row in deliveries.page(session, hook.id, None, None, 100)}
+
+
+def test_who_subscribes_is_told_of_what_follows_in_the_same_transaction(database: Database) -> None:
+    with database.writing() as session:
+        owner = organisation(session)
+        post(session, owner, OFFER)
+        hook = subscriptions.create(session, OPERATOR, owner, Audience.ORGANISATION, "https://192.0.2.1", [], NOW)
+        second = post(session, owner, OFFER | {"reference": "o2"})
+        subscriptions.change(session, hook, url=None, types=None, active=False)
+        post(session, owner, OFFER | {"reference": "o3"})
+    with database.reading() as session:
+        assert [row.subject for _, row in deliveries.page(session, hook.id, None, None, 10)] == [second.id]
 
 
 def test_the_audit_chain_holds_after_it_was_stored(database: Database) -> None:
