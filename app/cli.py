@@ -142,10 +142,16 @@ def import_file(file: Path) -> None:
 def night() -> None:
     """Match everything overnight: embed, match, assign, publish, record. Exit status: 0 done, 2 failed or running."""
     from app.night import run_night
+    from app.tracing import Tracing
 
     logs.configure()
     with reported(), _database() as database, told() as tell:
-        run, report = run_night(Settings(), database, tell=tell)
+        tracing = Tracing(Settings().otlp_endpoint)
+        tracing.watch_database(database)
+        try:
+            run, report = run_night(Settings(), database, tell=tell)
+        finally:
+            tracing.stop()
     Console().print(night_table(run, report))
 
 

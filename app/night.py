@@ -23,7 +23,8 @@ from app.clock import Clock, utc_now
 from app.db import Database
 from app.durable import durable
 from app.errors import AppError, Conflict
-from app.metrics import stage
+from app.metrics import proposals_recorded
+from app.metrics import stage as timed
 from app.proposals import Counts
 from app.queries import listings as listing_queries
 from app.queries import nights as queries
@@ -84,7 +85,9 @@ class Night:
             "record": self._record,
             "settle": self._settle,
         }
-        return {**work[name](), "seconds": round(time.monotonic() - began, 2)}
+        with timed(f"night {name}"):
+            told = work[name]()
+        return {**told, "seconds": round(time.monotonic() - began, 2)}
 
     def finish(self, report: dict[str, Any]) -> None:
         """Write the report of a night that is done."""
@@ -157,9 +160,10 @@ class Night:
         for start in range(0, len(found.offers), BLOCK):
             own = np.arange(start, min(start + BLOCK, len(found.offers)))
             pairings = explained_pairs(market, found.taken(own), for_need[own], for_offer[own])
-            with stage("record"), self.database.writing() as session:
+            with timed("record"), self.database.writing() as session:
                 counts += proposals.record(session, pairings, self.run, self.clock())
             self.tell("record", len(own))
+        proposals_recorded(counts)
         return dict(counts)
 
     def _settle(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     oidc_name: str = "OpenID"
     webhook_allow: str = ""
     night_at: str = Field(default="18:00", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
-    cap: int = Field(default=20, ge=1)
+    cap: int = Field(default=25, ge=1)
     cap_organisation: int | None = Field(default=None, ge=1)
     metrics_token: SecretStr = Field(default=SecretStr(""))
     otlp_endpoint: str = Field(default="", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")

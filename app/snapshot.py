@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access import Principal, Role, discloses
-from matching import Market, Side
+from matching import FIELDS, Market, Side
 from matching.files import Arrays
 from matching.ranking import Mask, Part
+from matching.stand import Stand
+from matching.terms import country_number
 
+LIKELY = 0.5  # probability from which on a listing speaks of a field
 DISCLOSURES = ("public", "registered", "introduction")
 
 
@@ -28,11 +31,39 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a search is narrowed to: a country (ISO 3166-1), a field of `FIELDS`, a node's id; None narrows nothing.
+
+    A listing speaks of a field that its author or a manager states or, where none is stated, that is more likely than
+    not. A listing without a country is in none.
+    """
+
+    country: str | None = None
+    field: str | None = None
+    node: str | None = None
+
+    def of(self, stand: Stand, holders: Holders) -> Mask | None:
+        """Which listings of one side it leaves; None for all of them."""
+        masks: list[Mask] = []
+        if self.country is not None:
+            masks.append(stand.conditions.countries == country_number(self.country))
+        if self.field is not None:
+            masks.append(stand.fields[:, FIELDS.index(self.field)] >= LIKELY)
+        if self.node is not None:
+            masks.append(holders.nodes == number_of(self.node))
+        return np.logical_and.reduce(masks) if masks else None
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
-    """Which of the published listings `who` is shown; those of the organisation `without` are left out."""
+    """Which of the published listings `who` is shown; those of the organisation `without` are left out.
+
+    `wanted` narrows a search further; it hides nothing.
+    """
 
     who: Principal
     without: str | None = None
+    wanted: Wanted | None = None
 
     def shows(self, holder: Holder) -> bool:
         if holder.organisation_id == self.without:
@@ -135,10 +166,10 @@ class Snapshot:
 
     def parts(self, sight: Sight) -> list[Part]:
         """What is shown of the base and of what was written since."""
-        shown = {side: _both(self.holding[side], self.base.holders[side].shown(sight)) for side in Side}
-        parts = [Part(self.base.market, shown)]
+        seen = _seen(self.base.market, self.base.holders, sight)
+        parts = [Part(self.base.market, {side: _both(self.holding[side], seen[side]) for side in Side})]
         if self.tail is not None:
-            parts.append(Part(self.tail, {side: own.shown(sight) for side, own in self._tail_holders().items()}))
+            parts.append(Part(self.tail, _seen(self.tail, self._tail_holders(), sight)))
         return parts
 
     def _tail_holders(self) -> dict[Side, Holders]:
@@ -169,6 +200,12 @@ def _all_but(size: int, rows: NDArray[np.int64]) -> Mask | None:
     mask = np.ones(size, np.bool_)
     mask[rows] = False
     return mask
+
+
+def _seen(market: Market, holders: Mapping[Side, Holders], sight: Sight) -> dict[Side, Mask | None]:
+    """Which listings of a market are shown and wanted."""
+    wanted = sight.wanted or Wanted()
+    return {side: _both(own.shown(sight), wanted.of(market.stands[side], own)) for side, own in holders.items()}
 
 
 def _both(one: Mask | None, other: Mask | None) -> Mask | None:

@@ -126,7 +126,13 @@ def invitation_script() -> FileResponse:
 def account_page(request: Request, visitor: Visiting, data: Data, lang: str = "") -> Response:
     """Who you are here, and the way out."""
     check(visitor.who, Permission.SELF)
-    view = {"here": "/account", "csrf": visitor.csrf, "who": visitor.who, **_place(data, visitor.who)}
+    view = {
+        "here": "/account",
+        "csrf": visitor.csrf,
+        "who": visitor.who,
+        "decides": Permission.DECIDE in visitor.who.permissions,
+        **_place(data, visitor.who),
+    }
     return _page(request, visitor, "account.html", web.language_of(request, lang), 200, view)
 
 

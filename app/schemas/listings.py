@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlmodel import SQLModel
@@ -19,8 +19,9 @@ from app.record import (
     Wire,
 )
 from app.results import Found
+from app.snapshot import Wanted
 from app.tables import ListingRow, ListingVersionRow
-from matching import Side, read_listing
+from matching import FIELDS, Side, read_listing
 
 
 def zoned(row: SQLModel, *names: str) -> dict[str, Any]:
@@ -141,12 +142,23 @@ class FieldsIn(Wire):
 
 
 class SearchIn(Wire):
-    """A free text in any language, and which side is looked for: offers that answer a need, or needs."""
+    """A free text in any language, and which side is looked for: offers that answer a need, or needs.
+
+    `country`, `field` and `node` narrow what is looked for.
+    """
 
     text: str
     side: Side = Side.OFFER
     limit: Annotated[int, Field(ge=1, le=50)] = 10
     language: str | None = None
+    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$")] = None
+    field: Literal[FIELDS] | None = None  # type: ignore[valid-type]
+    node: str | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the search is narrowed to."""
+        return Wanted(self.country, self.field, self.node)
 
 
 class EvidenceOut(BaseModel):

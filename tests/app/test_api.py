@@ -15,6 +15,7 @@ from app.main import LIMIT, create_app
 from app.queries import listings as queries
 from app.settings import Settings
 from app.snapshot import Base
+from app.tables import OrganisationRow
 from matching import Side
 from tests.app.conftest import NEED, OFFER, OTHERS, World, populated, problem
 
@@ -374,6 +375,38 @@ def test_where_many_are_hidden_those_that_are_shown_are_found_behind_them(world:
     world.post(world.offerer, OTHERS[0])
     query = {"text": "ceramic elbows for ore slurry pipelines", "limit": 3}
     assert world.found(world.public.post("/api/v1/search", json=query)) == ["o2"]
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "found"),
+    [
+        ({}, {"o1", "o2", "o3"}),
+        ({"country": "CN"}, {"o1", "o2", "o3"}),
+        ({"country": "KZ"}, set()),
+        ({"field": "clean_energy"}, {"o4"}),
+        ({"field": "clean_energy", "country": "KZ"}, set()),
+    ],
+)
+def test_a_search_is_narrowed_by_country_field_and_node(
+    filled: World, narrowed: dict[str, str], found: set[str]
+) -> None:
+    query = {"text": "ceramic elbows, tea drying, solar pumps", "limit": 50}
+    if "field" in narrowed:
+        filled.post(filled.offerer, OFFER | {"reference": "o4", "fields": ["clean_energy"]})
+    response = filled.public.post("/api/v1/search", json=query | narrowed)
+    assert set(filled.found(response)) == found
+    for name, expected in (("offerer", found), ("seeker", set())):
+        with filled.database.reading() as session:
+            owner = session.get(OrganisationRow, filled.ids[name])
+        assert owner is not None
+        response = filled.public.post("/api/v1/search", json=query | narrowed | {"node": owner.node_id})
+        assert set(filled.found(response)) == expected
+
+
+@pytest.mark.parametrize("wrong", [{"country": "China"}, {"field": "cooking"}])
+def test_what_a_search_cannot_be_narrowed_to_is_named(filled: World, wrong: dict[str, str]) -> None:
+    body = problem(filled.public.post("/api/v1/search", json={"text": "pumps", **wrong}), 422)
+    assert body["errors"][0]["field"] == next(iter(wrong))
 
 
 def gated_build(monkeypatch: pytest.MonkeyPatch) -> threading.Event:

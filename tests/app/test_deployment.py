@@ -22,7 +22,6 @@ from tests.app.serving import served
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "deployment"
 UNITS = sorted((EXAMPLES / "systemd").iterdir())
-TO_COME = {"night"}
 OF_OTHERS = {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
 # Keys of the Compose specification, as far as they are used here.
 TOP = {"name", "services", "volumes"}
@@ -65,8 +64,6 @@ def variables() -> set[str]:
 def is_command(words: list[str]) -> bool:
     """Whether `dukou` has this command, with these arguments; raises where it does not take them."""
     group = get_command(main)
-    if words[0] in TO_COME and len(words) == 1:
-        return True
     command = group.commands.get(words[0])  # type: ignore[attr-defined]
     return command is not None and command.make_context(words[0], words[1:]) is not None
 
