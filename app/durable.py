@@ -31,7 +31,9 @@ def durable(
     """
     from dbos import DBOS, SetWorkflowID
 
-    def work(stages: list[str]) -> Report:
+    def work(asked: str, stages: list[str]) -> Report:
+        if asked != run:  # of a run that was given up: the launch brings back whatever was left
+            return {}
         report: Report = {one: DBOS.run_step({"name": one}, stage, one) for one in stages}
         DBOS.run_step({"name": "finish"}, finish, report)
         return report
@@ -50,6 +52,6 @@ def durable(
             result: Report = DBOS.retrieve_workflow(workflow_id, existing_workflow=False).get_result()
             return result
         with SetWorkflowID(workflow_id):
-            return DBOS.start_workflow(workflow, list(stages)).get_result()
+            return DBOS.start_workflow(workflow, run, list(stages)).get_result()
     finally:
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=0)

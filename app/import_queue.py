@@ -94,7 +94,7 @@ class Importer:
         while (job := self._jobs.get()) is not None and not self._stop.is_set():
             try:
                 imports.run(self._database, job, self._stop, self._clock)
-            except Exception:
+            except Exception:  # the top of a thread: other imports wait for it
                 log.exception("the import %s could not be closed; it is given up", job.import_id)
             if not self._stop.is_set():
                 self._own.discard(job.import_id)
@@ -108,7 +108,7 @@ class Importer:
                     log.warning("%d imports were interrupted: their service has died", left)
             except AppError as error:
                 log.warning("imports could not be noted as alive: %s", error)
-            except Exception:
+            except Exception:  # the top of a thread: it has to live, and looks again at the next beat
                 log.exception("imports could not be looked after; it is tried again")
             if self._stop.wait(self._beat):
                 return

@@ -154,7 +154,7 @@ def run(database: Database, job: Job, stop: threading.Event, clock: Clock = utc_
         return
     except AppError as error:
         state, reason = State.FAILED, str(error)
-    except Exception:
+    except Exception:  # the top of a job: its report says that it failed
         log.exception("the import %s failed", job.import_id)
         state, reason = State.FAILED, "a defect of the service; it has been logged"
     _save(database, job, tally, clock(), state, reason)

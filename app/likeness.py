@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from app.db import Database
 from app.listings import listing_of
-from app.queries import listings as queries
-from app.snapshot import Holder, Sight, Snapshot
+from app.results import shown_rows
+from app.snapshot import Sight, Snapshot
 from matching import FIELDS, Embedding, Listing, Models
 from matching.likeness import alike
 from matching.stand import Stand
@@ -44,12 +44,8 @@ def read_closely(
     """What is said of a listing that need not be published, among those that are shown."""
     stand = Stand.of(listing.side, [listing], [embedding], snapshot.base.market.space, models)
     scores = _near(snapshot, stand, listing)
-    with database.reading() as session:
-        found = [
-            Alike(listing_of(row), row.organisation_id, scores[name])
-            for name, (row, node_id) in queries.by_ids(session, scores).items()
-            if row.status == "published" and sight.shows(Holder(row.organisation_id, node_id, row.disclosure))
-        ]
+    rows = shown_rows(database, scores, sight)
+    found = [Alike(listing_of(row), row.organisation_id, scores[name]) for name, row in rows.items()]
     found.sort(key=lambda one: (-one.similarity, one.listing.id))
     return Closely(tuple(found[:limit]), fields_of(models, stand))
 

@@ -13,7 +13,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from app.errors import AppError, Conflict
 from app.metrics import proposals_recorded
 from app.metrics import stage as timed
 from app.proposals import Counts
+from app.publishing import Publisher
 from app.queries import listings as listing_queries
 from app.queries import nights as queries
 from app.search import Live, Loaded
@@ -44,7 +46,8 @@ DEPTH = 50  # how deep each listing's list of candidates goes
 PLAIN = 10  # the top-k that is compared with
 BLOCK = 500  # proposals kept in one transaction
 LOCK = 7_218_554  # an arbitrary number that all servers share
-VERSION = "1"  # raised when the stages change: what is open then begins anew
+VERSION = "2"  # raised when the stages change: what is open then begins anew
+OLDEST = timedelta(days=1)  # of a night that was interrupted, to go on with; later it would publish an old index
 STAGES = ("embed", "build", "match", "publish", "record", "settle")
 
 Tell = Callable[[str, int], None]  # a stage, and by how much it has come on
@@ -180,8 +183,8 @@ class Night:
         return {"lapsed": counts["lapsed"]}
 
     @property
-    def _pairs_file(self) -> Any:
-        return self.live.publisher.folder / f"{self.run}.pairs.npz"
+    def _pairs_file(self) -> Path:
+        return self.live.publisher.beside(self.run)
 
     def _keep(self, found: ScoredPairs, chosen: Any) -> None:
         """The chosen pairs, for the stages after this one, which may come in another process."""
@@ -210,16 +213,24 @@ def run_night(
     with live.publisher.alone() as here, database.alone(LOCK) as anywhere:
         if not (here and anywhere):
             raise Conflict("a night is running, or an index is being built; try again when it is done")
-        run = _begun(database, clock())
+        run = _begun(database, live.publisher, clock())
         night = Night(live, Caps(settings.cap, settings.cap, settings.cap_organisation), run, clock, tell)
         try:
             return run, durable(settings, "night", VERSION, run, list(STAGES), night.stage, night.finish)
-        except (AppError, MatchingError, OSError) as error:
-            _failed(database, run, str(error), clock())
+        except Exception as error:  # of any kind, and raised again: a night that nobody runs must not stand as running
+            foreseen = isinstance(error, AppError | MatchingError | OSError)
+            _failed(database, run, str(error) if foreseen else f"a defect: {type(error).__name__}", clock())
+            live.publisher.discard(run)
             raise
 
 
-def _begun(database: Database, now: datetime) -> str:
+def _begun(database: Database, publisher: Publisher, now: datetime) -> str:
+    """The run that was interrupted or, where there is none or it is too old, a new one."""
+    with database.reading() as session:
+        row = queries.unfinished(session)
+    if row is not None and row.started_at < now - OLDEST:
+        _failed(database, row.id, "given up: interrupted more than a day ago", now)
+        publisher.discard(row.id)
     with database.writing() as session:
         row = queries.unfinished(session)
         if row is None:

@@ -21,11 +21,14 @@ PATIENCE = 30  # seconds that a night is given to end when the worker ends; the 
 
 
 class Nights:
-    """`at` is HH:MM, UTC, "" for never. One due before `since` is made up for where there was an earlier one."""
+    """`at` is HH:MM, UTC, "" for never. Of what was due before `since` the first look makes up for: a night that was
+    interrupted goes on (and ends at once where somebody else runs it), one that was missed after an earlier one begins.
+    """
 
     def __init__(self, database: Database, at: str, since: datetime) -> None:
         self._database, self._at, self._looked = database, at, since
         self._process: subprocess.Popen[bytes] | None = None
+        self._first = True
 
     def look(self, now: datetime) -> None:
         """Start a night if one is due and none has been started since it was."""
@@ -35,13 +38,16 @@ class Nights:
             if self._process.returncode != 0:
                 log.warning("the night ended with status %d; `dukou night` goes on with it", self._process.returncode)
             self._process = None
-        due = last_due(self._at, now)
-        if due is None or self._looked >= due:
+        due, first = last_due(self._at, now), self._first
+        if due is None or not (first or self._looked < due):
             return
         with self._database.reading() as session:
             latest = queries.latest(session, 1)
-        if not latest or latest[0].started_at < due:
-            log.info("the night of %s begins", due)
+        self._first = False
+        interrupted = first and bool(latest) and latest[0].state == "running"
+        missed = latest[0].started_at < due if latest else self._looked < due
+        if interrupted or missed:
+            log.info("an interrupted night goes on" if interrupted else f"the night of {due} begins")
             self._process = subprocess.Popen(COMMAND, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self._looked = now
 

@@ -84,6 +84,6 @@ class Proposer:
             except AppError as error:
                 log.warning("proposals wait: %s", error)
                 wait = AFTER_FAILURE
-            except Exception:
+            except Exception:  # the top of a thread: it has to live, and the listing is looked at again
                 log.exception("proposals could not be made; they are tried again")
                 wait = AFTER_FAILURE

@@ -71,6 +71,16 @@ class Publisher:
         except (KeyError, ValueError) as error:
             raise ArtefactError(f"{self.folder / name} lacks {error}; publish the index again") from error
 
+    def beside(self, name: str) -> Path:
+        """Where whoever builds an index may keep what belongs to it meanwhile."""
+        return self.folder / f"{name}.pairs.npz"
+
+    def discard(self, name: str) -> None:
+        """Remove what was built under a name, unless it is in use: nobody could go back to what never was."""
+        self.beside(name).unlink(missing_ok=True)
+        if name != self.current():
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
     def has(self, name: str) -> bool:
         """Whether there is a whole index of that name."""
         return (self.folder / name).is_dir()
@@ -108,4 +118,6 @@ class Publisher:
             except BlockingIOError:
                 yield False
                 return
+            for left in self.folder.glob(".*-*"):  # half-written, by one that was killed
+                shutil.rmtree(left, ignore_errors=True)
             yield True

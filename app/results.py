@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.db import Database
 from app.listings import listing_of
 from app.queries import listings as queries
 from app.snapshot import Holder, Sight, Snapshot
+from app.tables import ListingRow
 from matching import Embedding, Listing, Models, Pairing, Side, answers
 
 
@@ -44,13 +46,7 @@ def ranked(
     """
     pairings = answers(snapshot.base.market, listing, embedding, limit, parts=snapshot.parts(sight))
     names = [one.offer if listing.side is Side.NEED else one.need for one in pairings]
-    with database.reading() as session:
-        rows = queries.by_ids(session, names)
-        held = {
-            name: listing_of(row)
-            for name, (row, node_id) in rows.items()
-            if row.status == "published" and sight.shows(Holder(row.organisation_id, node_id, row.disclosure))
-        }
+    held = {name: listing_of(row) for name, row in shown_rows(database, names, sight).items()}
     languages = _languages(snapshot, [name for name in names if name in held], listing.side.opposite)
     items = [
         Found(held[name], languages[name], pairing)
@@ -58,6 +54,17 @@ def ranked(
         if name in held
     ]
     return Results(tuple(items), embedding.language, models.fusion.threshold)
+
+
+def shown_rows(database: Database, ids: Collection[str], sight: Sight) -> dict[str, ListingRow]:
+    """Those of the listings, as they are now, that are published and shown; by id."""
+    with database.reading() as session:
+        rows = queries.by_ids(session, ids)
+    return {
+        name: row
+        for name, (row, node_id) in rows.items()
+        if row.status == "published" and sight.shows(Holder(row.organisation_id, node_id, row.disclosure))
+    }
 
 
 def _languages(snapshot: Snapshot, names: list[str], side: Side) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.clock import utc_now
 from app.condition import IndexState
 from app.db import Database
 from app.embeddings import Embeddings
-from app.errors import AppError, NotReady, StorageFull, Unusable
+from app.errors import AppError, NotReady, Unusable
 from app.fusions import with_learned
 from app.likeness import Closely, read_closely
 from app.listings import listing_of
@@ -27,6 +27,7 @@ from app.queries import listings as queries
 from app.results import Results, ranked
 from app.settings import Settings
 from app.snapshot import Base, Holder, Sight, Snapshot, alone, holding
+from app.spaces import KeptSpace
 from app.tables import ListingRow, new_id
 from matching import (
     EVERY_DIRECTION,
@@ -43,11 +44,9 @@ from matching import (
     hashing_models,
     load_catalogue,
     load_models,
-    load_space,
     prepare_catalogue,
     prepare_languages,
     read_listing,
-    save_space,
     scored_pair,
     screen,
     veto,
@@ -61,6 +60,7 @@ LONG_TAIL = 2_000  # and no more than so many
 LONGEST_TAIL = 500  # of more at once, as after an import, searches wait for the next base with what they have
 WARMED = range(4, 500, 16)  # tokens of texts encoded before the first request: each new length costs an encoder time
 QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside and published
+AFTER_FAILURE = 60.0  # seconds until an index is built again that could not be written
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
 
 
@@ -73,10 +73,11 @@ def read_models(settings: Settings) -> Models:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The models and the embeddings that they make: there once loading is done."""
+    """The models, the embeddings that they make and the language space kept for them: there once loading is done."""
 
     models: Models
     embeddings: Embeddings
+    space: KeptSpace
 
 
 class Live:
@@ -95,6 +96,7 @@ class Live:
         self._prepared: PreparedCatalogue | None = None
         self._loaded: Loaded | None = None
         self._snapshot: Snapshot | None = None
+        self._not_before = 0.0  # by the clock of `time.monotonic`: when an index may be built again after a failure
         self._pointer = ""  # the published index that was looked at last
         self.failure = ""
 
@@ -120,7 +122,7 @@ class Live:
         models = read_models(self._settings)
         for tokens in WARMED:
             models.encoder.encode([" a" * tokens])
-        self._loaded = Loaded(models, Embeddings(self.database, models))
+        self._loaded = Loaded(models, Embeddings(self.database, models), KeptSpace(self.home, models.encoder.name))
         return self._loaded
 
     @property
@@ -201,21 +203,21 @@ class Live:
 
     def build(self, loaded: Loaded, *, refit: bool = False, progress: Progress = nothing_said) -> Base:
         """All published listings as they are now, in memory, in the kept language space, which is made if need be."""
-        space = None if refit else self._kept_space(loaded.models)
+        space = None if refit else loaded.space.read()
         kept = space is not None
         if space is None:
             space = fitted(self.database, loaded.embeddings, loaded.models, progress)
-        age = self._space_age(loaded.models)
+        age = loaded.space.age
         base = built(self.database, loaded.embeddings, loaded.models, space, age, utc_now(), progress)
         if base.size and not kept and (refit or base.size >= FEWEST):
-            self._keep(space, loaded.models)
-            return replace(base, space_age=self._space_age(loaded.models))
+            loaded.space.keep(space)
+            return replace(base, space_age=loaded.space.age)
         return base
 
     def open(self, name: str, loaded: Loaded) -> Base:
         """A published index. Raises ArtefactError where it does not fit the models and the kept language space."""
-        base = self.publisher.open(name, loaded.models, loaded.embeddings, self._space_age(loaded.models))
-        kept = self._kept_space(loaded.models)
+        base = self.publisher.open(name, loaded.models, loaded.embeddings, loaded.space.age)
+        kept = loaded.space.read()
         if kept is not None and kept.version != base.market.space.version:
             raise ArtefactError(f"the index {name} was made in another language space")
         return base
@@ -228,7 +230,7 @@ class Live:
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
             self.failure = str(error)
-        except Exception:
+        except Exception:  # shown to those who ask, and raised again
             log.exception("the search cannot start")
             self.failure = "the search cannot start because of a defect; the log has it"
             raise
@@ -241,7 +243,7 @@ class Live:
         with self._lock:
             published = self._published(loaded)
             snapshot = alone(published) if published is not None else self._snapshot
-            if snapshot is None or snapshot.base.space_age != self._space_age(loaded.models):
+            if snapshot is None or snapshot.base.space_age != loaded.space.age:
                 snapshot = alone(self.build(loaded))
             self._snapshot = self._brought_up(snapshot, loaded)
             return loaded, self._snapshot
@@ -283,11 +285,19 @@ class Live:
 
     def _build_aside(self, loaded: Loaded) -> None:
         """Publish an index in a thread, unless one is at it; searches go on with the old one and its tail."""
-        if self._building is None or not self._building.is_alive():
+        at_it = self._building is not None and self._building.is_alive()
+        if not at_it and time.monotonic() >= self._not_before:
             self._building = threading.Thread(target=self._publish, args=(loaded,), name="building", daemon=True)
             self._building.start()
 
     def _publish(self, loaded: Loaded) -> None:
+        try:
+            self._build_and_switch(loaded)
+        except AppError as error:
+            log.warning("no new index: %s; it is tried again in %d s", error, AFTER_FAILURE)
+            self._not_before = time.monotonic() + AFTER_FAILURE
+
+    def _build_and_switch(self, loaded: Loaded) -> None:
         with self.publisher.alone() as alone_at_it:
             if not alone_at_it:
                 return
@@ -295,31 +305,6 @@ class Live:
             name = f"{base.revision}-{new_id()[:8]}"
             self.publisher.write(base, name, {})
             self.publisher.switch(name)
-
-    def _space_age(self, models: Models) -> int:
-        path = self._space_path(models)
-        return path.stat().st_mtime_ns if path.exists() else 0
-
-    def _space_path(self, models: Models) -> Path:
-        return self._settings.home / f"space-{hashlib.sha256(models.encoder.name.encode()).hexdigest()[:12]}.npz"
-
-    def _kept_space(self, models: Models) -> LanguageSpace | None:
-        path = self._space_path(models)
-        if not path.exists():
-            return None
-        try:
-            return load_space(path)
-        except ArtefactError as error:
-            log.warning("%s: it is fitted anew", error)
-            return None
-
-    def _keep(self, space: LanguageSpace, models: Models) -> None:
-        path = self._space_path(models)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_space(space, path)
-        except OSError as error:
-            raise StorageFull(f"cannot write {path}: {error.strerror}") from error
 
 
 def _query(text: str, side: Side, language: str | None) -> Listing:

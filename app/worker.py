@@ -121,7 +121,7 @@ class Worker:
             return None
         try:
             outcome = self._sender.send(message.url, message.body, message.headers, now)
-        except Exception:
+        except Exception:  # of one delivery, which is counted as an attempt; the others go on
             log.exception("the delivery of %s could not be sent", claim.event_id)  # counted, or it would never end
             outcome = Outcome(None, "a defect of the service; its log says which")
         return asdict(outcome)

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from app import accounts, embeddings, listings, search
 from app.access import OPERATOR
 from app.db import Database
+from app.errors import StorageFull
 from app.main import LIMIT, create_app
 from app.queries import listings as queries
 from app.settings import Settings
@@ -440,6 +441,33 @@ def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
     assert live._snapshot.tail is None
     assert live._snapshot.base.name == live.publisher.current() != ""
     assert live._snapshot.base.market.stands[Side.NEED].find([late])[0] >= 0
+
+
+def test_an_index_that_cannot_be_written_is_not_built_again_at_each_request(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live: search.Live = filled.app.state.live
+    filled.app.state.proposer.stop()
+    monkeypatch.setattr(search, "QUICK", 0)
+    tried: list[str] = []
+
+    def full(_self: object, _base: Base, name: str, _about: dict[str, Any]) -> None:
+        tried.append(name)
+        raise StorageFull("cannot write: no space left")
+
+    monkeypatch.setattr("app.publishing.Publisher.write", full)
+    filled.post(filled.seeker, NEED | {"reference": "late", "title": "Late pumps", "description": ""})
+    query = {"text": "late pumps", "side": "need", "limit": 1}
+    for _ in range(3):
+        assert filled.found(filled.public.post("/api/v1/search", json=query)) == ["late"]
+        assert live._building is not None
+        live._building.join(20)
+    assert len(tried) == 1
+    live._not_before = 0.0
+    filled.post(filled.seeker, NEED | {"reference": "later"})
+    filled.public.post("/api/v1/search", json=query)
+    live._building.join(20)
+    assert len(tried) == 2
 
 
 def test_after_a_large_import_searches_go_on_with_what_they_have_until_the_next_base(

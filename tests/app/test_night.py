@@ -174,6 +174,44 @@ def test_a_night_that_fails_leaves_yesterday_and_the_next_begins_anew(
     assert Publisher(settings.home).current() == third
 
 
+def test_a_night_stopped_by_a_defect_does_not_stand_as_running_and_leaves_no_index(
+    stocked: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, database = stocked
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("not solved")
+
+    monkeypatch.setattr(night, "assign", broken)
+    with pytest.raises(RuntimeError, match="not solved"):
+        run_night(settings, database)
+    (row,) = rows_of(database)
+    assert (row.state, row.error) == ("failed", "a defect: RuntimeError")
+    assert Publisher(settings.home).names() == []
+    monkeypatch.undo()
+    run, report = run_night(settings, database, clock=lambda: utc_now() + timedelta(hours=1))
+    assert run != row.id
+    assert report["record"]["new"] > 50
+
+
+def test_what_was_interrupted_long_ago_is_given_up_with_what_it_left(settings: Settings) -> None:
+    with opened(settings) as database:
+        import_file(database, SAMPLES)
+    assert killed_at(settings, "record")[-1] == "record"
+    index = settings.home / "index"
+    (index / ".night-x-abc").mkdir()
+    later = utc_now() + timedelta(days=2)
+    with opened(settings) as database:
+        run, report = run_night(settings, database, clock=lambda: later)
+        old, new = rows_of(database)
+        assert (old.state, old.error) == ("failed", "given up: interrupted more than a day ago")
+        assert (new.id, new.state) == (run, "done")
+        assert set(report) == set(STAGES)
+        assert len(proposals(database)) == report["match"]["assigned"]
+    assert not (index / ".night-x-abc").exists()
+    assert list(index.glob("*.npz")) == []
+
+
 def test_one_night_at_a_time(stocked: tuple[Settings, Database]) -> None:
     settings, database = stocked
     with Publisher(settings.home).alone() as mine:
@@ -287,4 +325,9 @@ def test_the_worker_begins_a_night_when_it_is_due_and_makes_up_for_a_missed_one(
         assert runs(one, noon + timedelta(hours=31)) == 2
         with database.writing() as session:
             session.add(NightRow(id="x", state="done", stage="settle", started_at=noon - timedelta(days=3), report={}))
-        assert runs(Nights(database, "18:00", noon - timedelta(days=2)), noon) == 3, "missed while nobody was there"
+        assert runs(Nights(database, "18:00", noon), noon) == 3, "missed while no worker was there"
+        with database.writing() as session:
+            session.add(NightRow(id="y", state="running", stage="match", started_at=noon, report={}))
+        again = Nights(database, "18:00", noon + timedelta(minutes=1))
+        assert runs(again, noon + timedelta(minutes=1)) == 4, "interrupted, with the worker that had begun it"
+        assert runs(again, noon + timedelta(minutes=2)) == 4
