@@ -19,8 +19,9 @@ from starlette.datastructures import FormData
 
 from app import accounts
 from app.access import PUBLIC, Permission, Principal, check
-from app.api.asking import COOKIE, Data, Now, address
+from app.asking import COOKIE, Data, Now, address
 from app.errors import FormTooOld
+from app.tables import PersonRow
 
 FORM_COOKIE = "dukou_form"
 FIELD = "csrf"
@@ -40,11 +41,15 @@ class Forms:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who looks at a page; `csrf` is for its forms, `fresh` a cookie that is to go with them (None: it is there)."""
+    """Who looks at a page; `csrf` is for its forms, `fresh` a cookie that is to go with them (None: it is there).
+
+    `language`: the one that the person keeps; empty for the public.
+    """
 
     who: Principal
     csrf: str
     fresh: str | None = None
+    language: str = ""
 
     @property
     def name(self) -> str | None:
@@ -62,8 +67,9 @@ def visitor(request: Request, data: Data, at: Now) -> Visitor:
     """Who looks at a page, by the session's cookie alone. Counts the visit against the rate limit."""
     with data.reading() as session:
         found = accounts.of_token(session, request.cookies.get(COOKIE, ""), at)
-    one = Visitor(*found) if found is not None else _stranger(request)
-    request.state.who = one.who.label
+        person = session.get(PersonRow, found[0].id) if found is not None else None
+    one = Visitor(*found, language=person.language) if found is not None and person is not None else _stranger(request)
+    request.state.visitor, request.state.who = one, one.who.label
     request.app.state.limits.count(one.who, address(request))
     return one
 
