@@ -7,10 +7,10 @@ from pathlib import Path
 
 from app.errors import Unusable
 from app.record import Record, read_record, unknown_keys
-from app.sheets import Format, LineProblem, Row, format_of, read_rows
+from app.sheets import Format, LineProblem, Row, Rows, format_of, read_rows
 from matching import InvalidListing, Listing
 
-__all__ = ["LineProblem", "ListingFile", "read_bytes", "read_listing_file", "read_listings"]
+__all__ = ["LineProblem", "ListingFile", "listings_in", "read_bytes", "read_listing_file", "read_listings"]
 
 
 @dataclass(slots=True)
@@ -38,7 +38,11 @@ def read_listings(body: bytes, form: Format, *, side: str | None = None, named: 
 
     Raises Unusable where the file as a whole cannot be read.
     """
-    sheet = read_rows(body, form)
+    return listings_in(read_rows(body, form), side=side, named=named)
+
+
+def listings_in(sheet: Rows, *, side: str | None = None, named: bool = True) -> ListingFile:
+    """The listings of rows that have been read."""
     found = ListingFile(warnings=list(sheet.notes), rows=len(sheet.rows))
     first_line: dict[str, int] = {}
     for row in sheet.rows:

@@ -22,11 +22,11 @@ from app.access import Principal, check_holds
 from app.clock import Clock, utc_now
 from app.db import Database
 from app.errors import AppError, Conflict, FieldError, NotFound, TooMany, Unusable
-from app.files import ListingFile, read_listings
+from app.files import ListingFile, listings_in
 from app.queries import imports as queries
 from app.queries import listings as listing_queries
 from app.record import Record
-from app.sheets import Format, LineProblem
+from app.sheets import Format, LineProblem, Rows, read_rows
 from app.tables import ImportRow, ListingRow, OrganisationRow
 from matching import InvalidListing
 
@@ -55,7 +55,7 @@ class Job:
     import_id: str
     organisation_id: str
     who: Principal
-    body: bytes
+    content: bytes | Rows  # a file as it was sent, or rows that have been read
     form: Format
     dry_run: bool
     all_or_nothing: bool
@@ -140,7 +140,8 @@ def run(database: Database, job: Job, stop: threading.Event, clock: Clock = utc_
     """Do an import from its file to its report. What goes wrong is told in the report."""
     tally, state, reason = Tally(), State.DONE, None
     try:
-        file = read_listings(job.body, job.form, named=False)
+        sheet = read_rows(job.content, job.form) if isinstance(job.content, bytes) else job.content
+        file = listings_in(sheet, named=False)
         tally = Tally(problems=tuple(file.problems), warnings=tuple(file.warnings))
         _save(database, job, tally, clock(), rows=file.rows)
         if job.all_or_nothing and not job.dry_run:
@@ -195,11 +196,17 @@ def _all_or_nothing(
     return written, State.DONE, None
 
 
+def foreseen(
+    session: Session, owner: OrganisationRow, file: ListingFile, rows: Sequence[int]
+) -> list[str | LineProblem]:
+    """What an import would make of rows of a file, or what is wrong with them."""
+    known = _known(session, owner, file, rows)
+    return [_outcome(file, place, partial(listings.foreseen, session, owner, known=known)) for place in rows]
+
+
 def _foreseen(database: Database, job: Job, file: ListingFile, rows: Sequence[int]) -> list[str | LineProblem]:
     with database.reading() as session:
-        owner = _owner(session, job)
-        known = _known(session, owner, file, rows)
-        return [_outcome(file, place, partial(listings.foreseen, session, owner, known=known)) for place in rows]
+        return foreseen(session, _owner(session, job), file, rows)
 
 
 def _posted(

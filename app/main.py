@@ -38,7 +38,7 @@ from matching import InvalidListing
 log = logging.getLogger(__name__)
 
 LIMIT = 1_000_000  # bytes of a request's body
-LARGER = {("POST", "/api/v1/imports"): 20_000_000}  # of routes that take files
+LARGER = {("POST", path): 20_000_000 for path in ("/api/v1/imports", "/imports")}  # of routes that take files
 
 
 def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
@@ -148,7 +148,8 @@ class BodyLimit:
 
 
 async def _too_large(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-    response = problem(TooLarge.status, TooLarge.title, f"a body holds at most {limit:,} bytes")
+    request = Request(scope)
+    response = _rendered(request, TooLarge.status, TooLarge.title, f"a body holds at most {limit:,} bytes", [])
     await response(scope, receive, send)
 
 
@@ -163,7 +164,7 @@ def _rendered(
     """problem+json for programs, a page for browsers."""
     if _is_program(request):
         return problem(status, title, detail, errors, headers)
-    page = error_page(request, status, detail)
+    page = error_page(request, status, detail, title)
     page.headers.update(headers or {})
     return page
 

@@ -73,17 +73,18 @@ def format_of(name: str) -> Format:
 def read_rows(body: bytes, form: Format) -> Rows:
     """The rows of a file. Raises Unusable where the file as a whole cannot be read."""
     if form is Format.JSONL:
-        return _checked(Rows(list(islice(_json_rows(body), ROWS + 1))))
+        return checked(Rows(list(islice(_json_rows(body), ROWS + 1))))
     if form is Format.CSV:
-        text, notes = _decoded(body)
-        rows = _cut(text, _separator(text), strict=True)
+        text, notes = decoded(body)
+        rows = cut(text, separator(text), strict=True)
         top = list(islice(rows, TOP))
         found = _from_table(Sheet(chain(top, rows)), find_headings(top))
-        return _checked(Rows(found.rows, [*notes, *found.notes]))
-    return _checked(_from_workbook(body))
+        return checked(Rows(found.rows, [*notes, *found.notes]))
+    return checked(_from_workbook(body))
 
 
-def _checked(found: Rows) -> Rows:
+def checked(found: Rows) -> Rows:
+    """Raises Unusable for more rows than a file may have."""
     if len(found.rows) > ROWS:
         raise Unusable(f"the file has more than {ROWS:,} rows; split it")
     return found
@@ -111,7 +112,7 @@ def _json_record(line: bytes) -> Record:
     return record
 
 
-def _decoded(body: bytes) -> tuple[str, list[LineProblem]]:
+def decoded(body: bytes) -> tuple[str, list[LineProblem]]:
     """A CSV's text: by its byte order mark, as UTF-8, or as GB18030, and then that is said."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", "replace"), []
@@ -127,13 +128,13 @@ def _decoded(body: bytes) -> tuple[str, list[LineProblem]]:
     return text, [LineProblem(1, "encoding", fix)]
 
 
-def _separator(text: str) -> str:
+def separator(text: str) -> str:
     """The one that makes the most of a CSV's headings known ones."""
-    tops = {mark: list(islice(_cut(text, mark), TOP)) for mark in ",;\t"}
-    return max(tops, key=lambda mark: max((len(_known(row)) for row in tops[mark]), default=0))
+    tops = {mark: list(islice(cut(text, mark), TOP)) for mark in ",;\t"}
+    return max(tops, key=lambda mark: max((len(known_headings(row)) for row in tops[mark]), default=0))
 
 
-def _cut(text: str, mark: str, *, strict: bool = False) -> Iterator[tuple[Cell, ...]]:
+def cut(text: str, mark: str, *, strict: bool = False) -> Iterator[tuple[Cell, ...]]:
     """The rows of a CSV; those up to the first that cannot be cut, or `strict`: Unusable is raised there."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=strict)
     try:
@@ -161,7 +162,7 @@ def _from_workbook(body: bytes) -> Rows:
 
 def find_headings(top: Sequence[Sequence[Cell]]) -> int:
     """Which of the first rows (from 0) has the headings: the one with the most of ours. Raises Unusable."""
-    known = [len(_known(row)) for row in top[:TOP]]
+    known = [len(known_headings(row)) for row in top[:TOP]]
     best = max(known, default=0)
     if best < 2:
         raise Unusable(_no_headings())
@@ -175,7 +176,8 @@ def _no_headings() -> str:
     )
 
 
-def _known(row: Iterable[Cell]) -> list[Heading]:
+def known_headings(row: Iterable[Cell]) -> list[Heading]:
+    """The headings of ours in a row."""
     return [heading for heading in (read_heading(str(cell)) for cell in row if cell is not None) if heading]
 
 
@@ -188,22 +190,35 @@ def _from_table(sheet: Sheet, place: int) -> Rows:
         if number == place + 1:
             headings = _headings(row)
             found.notes += _unknown_headings(row, headings, number)
-        elif any(cell is not None and str(cell).strip() for cell in row):
-            _add_row(found, sheet, headings, row, number)
+        elif holds_anything(row):
+            if add_row(found, headings, row, number):
+                found.notes += merged_note(sheet, number)
             if len(found.rows) > ROWS:
                 break
     return found
 
 
-def _add_row(found: Rows, sheet: Sheet, headings: list[Heading | None], row: Sequence[Cell], number: int) -> None:
+def holds_anything(row: Sequence[Cell]) -> bool:
+    """Whether a row is more than blanks."""
+    return any(cell is not None and str(cell).strip() for cell in row)
+
+
+def add_row(found: Rows, headings: Sequence[Heading | None], row: Sequence[Cell], number: int) -> bool:
+    """Make a record of a row, unless it is the template's example, which is noted; whether it was."""
     one = _row(headings, row, number)
     if one.record.get("reference") == EXAMPLE:
         found.notes.append(LineProblem(number, "reference", "is the example row of the template, left out"))
-        return
+        return False
     found.rows.append(one)
-    if number in sheet.merged:
-        fix = f"the cells {sheet.merged[number]} are merged: only the first row has their value; unmerge them"
-        found.notes.append(LineProblem(number, "row", fix))
+    return True
+
+
+def merged_note(sheet: Sheet, number: int) -> list[LineProblem]:
+    """A word on a row that merged cells hide."""
+    if number not in sheet.merged:
+        return []
+    fix = f"the cells {sheet.merged[number]} are merged: only the first row has their value; unmerge them"
+    return [LineProblem(number, "row", fix)]
 
 
 def _headings(row: Sequence[Cell]) -> list[Heading | None]:
@@ -232,7 +247,7 @@ def _unknown_headings(row: Sequence[Cell], headings: list[Heading | None], numbe
     return [LineProblem(number, name[:100], fix, letters(place)) for place, name in unknown]
 
 
-def _row(headings: list[Heading | None], row: Sequence[Cell], number: int) -> Row:
+def _row(headings: Sequence[Heading | None], row: Sequence[Cell], number: int) -> Row:
     placed = [(place, heading) for place, heading in enumerate(headings) if heading is not None]
     cells = [(heading, row[place]) for place, heading in placed if place < len(row)]
     named = {heading.label: f"{letters(place)}, {heading.label}" for place, heading in placed}

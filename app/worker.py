@@ -15,7 +15,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app import deliveries
+from app import deliveries, drafts
 from app.clock import Clock, utc_now
 from app.db import Database
 from app.deliveries import Claim, Plan
@@ -179,6 +179,7 @@ class Worker:
             return
         self._tidy_at = now + TIDY_EVERY
         tidy(self._database, now)
+        drafts.under(self._settings.home).sweep(now)
         _forget_workflows(now - WORKFLOWS_KEPT)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, tuple_
 from sqlmodel import Session, col, select
 
+from app.access import Principal, Role
 from app.tables import ApiKeyRow, NodeRow, OrganisationRow, PersonNodeRow, PersonRow, SignInRow
 
 
@@ -26,6 +27,22 @@ def organisations(session: Session, node_ids: frozenset[str] | None, after: str,
     if node_ids is not None:
         chosen = chosen.where(col(OrganisationRow.node_id).in_(sorted(node_ids)))
     return list(session.exec(chosen.order_by(col(OrganisationRow.id)).limit(limit)))
+
+
+def organisations_like(
+    session: Session, who: Principal, words: str, after: OrganisationRow | None, limit: int
+) -> list[tuple[OrganisationRow, str]]:
+    """The principal's organisations whose names hold `words`, by name, each with its node's name, after one of them."""
+    chosen = select(OrganisationRow, NodeRow.name).join(NodeRow)
+    if who.role is Role.PARTNER:
+        chosen = chosen.where(OrganisationRow.id == who.organisation)
+    elif who.nodes is not None:
+        chosen = chosen.where(col(OrganisationRow.node_id).in_(sorted(who.nodes)))
+    if words:
+        chosen = chosen.where(col(OrganisationRow.name).icontains(words, autoescape=True))
+    if after is not None:
+        chosen = chosen.where(tuple_(col(OrganisationRow.name), col(OrganisationRow.id)) > (after.name, after.id))
+    return list(session.exec(chosen.order_by(col(OrganisationRow.name), col(OrganisationRow.id)).limit(limit)))
 
 
 def organisation_named(session: Session, node_id: str, name: str) -> OrganisationRow | None:

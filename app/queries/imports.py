@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, true, tuple_
 from sqlmodel import Session, col, select
 
 from app.access import Principal, Role
@@ -20,9 +20,26 @@ def in_state(session: Session, state: str) -> list[ImportRow]:
     return list(session.exec(chosen.order_by(col(ImportRow.created_at), col(ImportRow.id))))
 
 
+def page(session: Session, who: Principal, before: ImportRow | None, limit: int) -> list[tuple[ImportRow, str]]:
+    """The principal's imports with the names of their organisations, the newest first, after one of them."""
+    chosen = select(ImportRow, OrganisationRow.name).join(OrganisationRow)
+    chosen = chosen.where(owned(who, col(ImportRow.organisation_id)))
+    if before is not None:
+        place = tuple_(col(ImportRow.created_at), col(ImportRow.id))
+        chosen = chosen.where(place < (before.created_at, before.id))
+    return list(session.exec(chosen.order_by(col(ImportRow.created_at).desc(), col(ImportRow.id).desc()).limit(limit)))
+
+
+def written(session: Session, row: ImportRow, limit: int) -> list[ListingRow]:
+    """Listings of an import's organisation that were written while it ran, the newest first."""
+    chosen = select(ListingRow).where(ListingRow.organisation_id == row.organisation_id)
+    chosen = chosen.where(col(ListingRow.updated_at).between(row.created_at, row.updated_at))
+    return list(session.exec(chosen.order_by(col(ListingRow.updated_at).desc(), col(ListingRow.id)).limit(limit)))
+
+
 def managed_records(session: Session, who: Principal, organisation_id: str | None) -> Iterator[Record]:
     """The records of living listings that are the principal's to change, by their ids; read in blocks."""
-    chosen = select(ListingRow).join(OrganisationRow).where(_held(who))
+    chosen = select(ListingRow).join(OrganisationRow).where(owned(who, col(ListingRow.organisation_id)))
     chosen = chosen.where(col(ListingRow.status).in_(["submitted", "returned", "published"]))
     if organisation_id is not None:
         chosen = chosen.where(ListingRow.organisation_id == organisation_id)
@@ -35,8 +52,8 @@ def managed_records(session: Session, who: Principal, organisation_id: str | Non
         session.expunge_all()
 
 
-def _held(who: Principal) -> ColumnElement[bool]:
-    """`Principal.holds` as a condition on listings joined with their organisations."""
+def owned(who: Principal, organisation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+    """`Principal.holds` as a condition on what is joined with its organisation."""
     if who.role is Role.PARTNER:
-        return col(ListingRow.organisation_id) == who.organisation
+        return organisation_id == who.organisation
     return true() if who.sees_all else col(OrganisationRow.node_id).in_(sorted(who.nodes or ()))

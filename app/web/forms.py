@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 
 from app import accounts
 from app.access import PUBLIC, Permission, Principal, check
@@ -77,9 +78,10 @@ def visitor(request: Request, data: Data, at: Now) -> Visitor:
 Visiting = Annotated[Visitor, Depends(visitor)]
 
 
-async def posted(request: Request) -> FormData:
-    """The fields of a form."""
-    return await request.form()
+async def posted(request: Request) -> AsyncIterator[FormData]:
+    """The fields and files of a form, which are there until the answer is sent."""
+    async with request.form() as form:
+        yield form
 
 
 class Sent:
@@ -93,6 +95,19 @@ class Sent:
         """One field; empty where it is missing or a file."""
         found = self._fields.get(name, "")
         return found if isinstance(found, str) else ""
+
+    def all(self, name: str) -> list[str]:
+        """Each value of a field that may be there several times."""
+        return [one for one in self._fields.getlist(name) if isinstance(one, str)]
+
+    def names(self, prefix: str) -> list[str]:
+        """The fields whose names begin so, without that beginning, in their order."""
+        return [name.removeprefix(prefix) for name in self._fields if name.startswith(prefix)]
+
+    def file(self, name: str) -> UploadFile | None:
+        """A file; None where none was chosen."""
+        found = self._fields.get(name)
+        return found if isinstance(found, UploadFile) and found.filename else None
 
 
 def sent(permission: Permission) -> object:

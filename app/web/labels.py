@@ -149,6 +149,12 @@ LABELS: dict[str, dict[str, str]] = {
         "manager": N_("Technology manager"),
         "administrator": N_("Administrator"),
     },
+    "import": {
+        "running": N_("Being imported"),
+        "done": N_("Imported"),
+        "failed": N_("Failed: nothing more was written"),
+        "interrupted": N_("Interrupted"),
+    },
     "night": {
         "running": N_("running"),
         "done": N_("done"),
@@ -197,6 +203,9 @@ LABELS: dict[str, dict[str, str]] = {
         "lapsed": N_("lapsed"),
     },
     "problem": {
+        "Too large": N_(
+            "This is too large: a file holds at most 20 MB. Split it, or leave columns out that no listing has."
+        ),
         "Too many requests": N_("Too many attempts in a short time. Wait a minute and try again."),
         "Form too old": N_(
             "This form was not sent from a page that you have just opened here. "
