@@ -252,6 +252,23 @@ def revoke_key(session: Session, owner: OrganisationRow, key_id: str, now: datet
     return row
 
 
+def place(session: Session, person: PersonRow, role: Role, organisation_id: str | None, nodes: list[str]) -> None:
+    """Give someone another role, organisation or nodes, from their next request on. Raises Unusable."""
+    _check_place(session, role, organisation_id, nodes)
+    person.role, person.organisation_id = role, organisation_id
+    queries.leave_nodes(session, person.id)
+    session.add_all([PersonNodeRow(person_id=person.id, node_id=node_id) for node_id in dict.fromkeys(nodes)])
+    session.add(person)
+
+
+def open_again(session: Session, person: PersonRow) -> None:
+    """Undo `close`. Raises Conflict for a person who has been forgotten."""
+    if person.email is None:
+        raise Conflict("the person has been erased; invite them anew")
+    person.active = True
+    session.add(person)
+
+
 def close(session: Session, person: PersonRow) -> None:
     """A closed account signs in no more, now; the person's history stays."""
     person.active, person.invitation_hash = False, None

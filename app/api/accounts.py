@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app import accounts, privacy, signing_in
+from app import accounts, administration, signing_in
 from app.access import Permission, Principal, Role
 from app.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
-from app.errors import NotFound
 from app.queries import accounts as queries
 from app.schemas.accounts import (
     ContactOut,
@@ -33,7 +32,6 @@ from app.schemas.accounts import (
     PersonOut,
     SignInIn,
 )
-from app.tables import PersonRow
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
@@ -94,10 +92,7 @@ def list_nodes(data: Data) -> NodesOut:
 @router.post("/nodes", status_code=201)
 def add_node(body: NodeIn, who: Administrator, data: Data, log: Log, at: Now) -> NodeOut:
     """Add a node."""
-    with data.writing() as session:
-        row = accounts.add_node(session, body.name, body.country, body.place, at)
-        log.record(session, who, "node.add", row.id, at)
-    return NodeOut.of(row)
+    return NodeOut.of(administration.add_node(data, log, who, at, body.name, body.country, body.place))
 
 
 @router.get("/organisations")
@@ -115,11 +110,8 @@ def list_organisations(who: Member, data: Data, limit: Page = 50, cursor: str = 
 @router.post("/organisations", status_code=201)
 def add_organisation(body: OrganisationIn, who: Administrator, data: Data, log: Log, at: Now) -> OrganisationOut:
     """Add an organisation to a node."""
-    with data.writing() as session:
-        facts = body.model_dump(exclude={"node_id"})
-        row = accounts.add_organisation(session, who, body.node_id, at, **facts)
-        log.record(session, who, "organisation.add", row.id, at)
-    return OrganisationOut.of(row)
+    facts = body.model_dump(exclude={"node_id"})
+    return OrganisationOut.of(administration.add_organisation(data, log, who, at, body.node_id, facts))
 
 
 @router.get("/organisations/{organisation_id}")
@@ -135,19 +127,13 @@ def change_organisation(
 ) -> OrganisationOut:
     """Change what is known of an organisation."""
     facts: dict[str, Any] = body.model_dump(exclude_unset=True)
-    with data.writing() as session:
-        row = accounts.change_organisation(session, accounts.organisation(session, who, organisation_id), facts)
-        log.record(session, who, "organisation.change", row.id, at, fields=sorted(facts))
-    return OrganisationOut.of(row)
+    return OrganisationOut.of(administration.change_organisation(data, log, who, at, organisation_id, facts))
 
 
 @router.get("/organisations/{organisation_id}/contact")
 def get_contact(organisation_id: str, who: Contacts, data: Data, log: Log, at: Now) -> ContactOut:
     """Whom to write to at an organisation of yours. That you read it is written down."""
-    with data.writing() as session:
-        row = accounts.organisation(session, who, organisation_id)
-        log.record(session, who, "contact.read", row.id, at)
-    return ContactOut.of(row)
+    return ContactOut.of(administration.read_contact(data, log, who, at, organisation_id))
 
 
 @router.get("/organisations/{organisation_id}/keys")
@@ -163,21 +149,14 @@ def make_key(organisation_id: str, body: KeyIn, who: KeyKeeper, data: Data, log:
     """Make a key. Its text is shown now and never again."""
     until = body.expires_at
     until = until.astimezone(UTC).replace(tzinfo=None) if until is not None and until.tzinfo is not None else until
-    with data.writing() as session:
-        owner = accounts.organisation(session, who, organisation_id)
-        row, text = accounts.make_key(session, who, owner, body.name, body.scopes, at, until)
-        log.record(session, who, "key.make", row.id, at, organisation=owner.id, scopes=row.scopes)
+    row, text = administration.make_key(data, log, who, at, organisation_id, body.name, body.scopes, until)
     return MadeKeyOut(key=KeyOut.of(row), secret=text)
 
 
 @router.delete("/organisations/{organisation_id}/keys/{key_id}")
 def revoke_key(organisation_id: str, key_id: str, who: KeyKeeper, data: Data, log: Log, at: Now) -> KeyOut:
     """End a key now."""
-    with data.writing() as session:
-        owner = accounts.organisation(session, who, organisation_id)
-        row = accounts.revoke_key(session, owner, key_id, at)
-        log.record(session, who, "key.revoke", row.id, at, organisation=owner.id)
-    return KeyOut.of(row)
+    return KeyOut.of(administration.revoke_key(data, log, who, at, organisation_id, key_id))
 
 
 @router.get("/people", dependencies=[Depends(allow(Permission.ACCOUNTS))])
@@ -192,55 +171,40 @@ def list_people(data: Data, limit: Page = 50, cursor: str = "") -> PeopleOut:
 @router.post("/people", status_code=201)
 def invite_person(body: PersonIn, who: Administrator, data: Data, log: Log, at: Now) -> InvitedOut:
     """Add a person. The invitation is yours to send; it holds a week."""
-    with data.writing() as session:
-        person, token = accounts.invite(
-            session, body.email, body.name, Role(body.role), body.organisation_id, body.nodes, at
-        )
-        log.record(session, who, "person.invite", person.id, at, role=body.role)
+    person, token = administration.invite(
+        data,
+        log,
+        who,
+        at,
+        email=body.email,
+        name=body.name,
+        role=Role(body.role),
+        organisation_id=body.organisation_id,
+        nodes=body.nodes,
+    )
     return InvitedOut(person=PersonOut.of(person), invitation=token)
 
 
 @router.post("/people/{person_id}/invitation")
 def invite_again(person_id: str, who: Administrator, data: Data, log: Log, at: Now) -> InvitedOut:
     """A fresh invitation for someone who has lost theirs, or their password."""
-    with data.writing() as session:
-        person = _person(session.get(PersonRow, person_id), person_id)
-        token = accounts.invite_again(session, person, at)
-        log.record(session, who, "person.invite", person.id, at)
+    person, token = administration.invite_again(data, log, who, at, person_id)
     return InvitedOut(person=PersonOut.of(person), invitation=token)
 
 
 @router.post("/people/{person_id}/close")
 def close_person(person_id: str, who: Administrator, data: Data, log: Log, at: Now) -> PersonOut:
     """Close an account: the person signs in no more."""
-    with data.writing() as session:
-        person = _person(session.get(PersonRow, person_id), person_id)
-        accounts.close(session, person)
-        log.record(session, who, "person.close", person.id, at)
-    return PersonOut.of(person)
+    return PersonOut.of(administration.close_person(data, log, who, at, person_id))
 
 
 @router.get("/people/{person_id}/data")
 def export_person(person_id: str, who: Administrator, data: Data, log: Log, at: Now) -> dict[str, Any]:
     """All that is kept about a person, for themselves."""
-    with data.writing() as session:
-        person = _person(session.get(PersonRow, person_id), person_id)
-        found = privacy.export(session, person, log)
-        log.record(session, who, "person.export", person.id, at)
-    return found
+    return administration.export_person(data, log, who, at, person_id)
 
 
 @router.delete("/people/{person_id}")
 def erase_person(person_id: str, who: Administrator, data: Data, log: Log, at: Now) -> PersonOut:
     """Forget who a person was; what they decided stays, without their name."""
-    with data.writing() as session:
-        person = _person(session.get(PersonRow, person_id), person_id)
-        accounts.erase(session, person)
-        log.record(session, who, "person.erase", person.id, at)
-    return PersonOut.of(person)
-
-
-def _person(row: PersonRow | None, person_id: str) -> PersonRow:
-    if row is None:
-        raise NotFound(f"there is no person {person_id!r:.220}")
-    return row
+    return PersonOut.of(administration.erase_person(data, log, who, at, person_id))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app import accounts, subscriptions
+from app import accounts, subscribing, subscriptions
 from app.access import Permission, Principal
 from app.asking import Data, Log, Now, after_number, allow
 from app.deliveries import Status
@@ -53,11 +53,10 @@ def create_subscription(
     body: SubscriptionIn, who: Owner, data: Data, log: Log, at: Now, secrets: Secrets, own: Own
 ) -> SecretOut:
     """Have events sent to an address. The secret to check their signatures with is shown now and never again."""
-    subscriptions.check_url(body.url, own)
-    with data.writing() as session:
-        owner = accounts.organisation(session, who, _whose(who, body.organisation))
-        row = subscriptions.create(session, who, owner, body.audience, body.url, body.types, at)
-        log.record(session, who, "subscription.create", row.id, at, organisation=owner.id, audience=row.audience)
+    owner_id = _whose(who, body.organisation)
+    row = subscribing.create(
+        data, log, who, at, own, organisation_id=owner_id, audience=body.audience, url=body.url, types=body.types
+    )
     return _with_secret(row, secrets)
 
 
@@ -83,41 +82,27 @@ def change_subscription(
     subscription_id: str, body: SubscriptionChange, who: Owner, data: Data, log: Log, at: Now, own: Own
 ) -> SubscriptionOut:
     """Change the address or the types, pause or go on. What is pending waits during a pause; nothing new is added."""
-    if body.url is not None:
-        subscriptions.check_url(body.url, own)
-    with data.writing() as session:
-        row = subscriptions.owned(session, who, subscription_id)
-        subscriptions.change(session, row, url=body.url, types=body.types, active=body.active)
-        changed = sorted(body.model_dump(exclude_none=True))
-        log.record(session, who, "subscription.change", row.id, at, changed=changed)
-    return SubscriptionOut.of(row)
+    changes = body.model_dump(exclude_none=True)
+    return SubscriptionOut.of(subscribing.change(data, log, who, at, own, subscription_id, changes))
 
 
 @router.delete("/{subscription_id}", status_code=204)
 def delete_subscription(subscription_id: str, who: Owner, data: Data, log: Log, at: Now) -> Response:
     """End a subscription, with its deliveries. To stop for a while, set `active` to false instead."""
-    with data.writing() as session:
-        row = subscriptions.owned(session, who, subscription_id)
-        subscriptions.delete(session, row)
-        log.record(session, who, "subscription.delete", row.id, at, organisation=row.organisation_id)
+    subscribing.delete(data, log, who, at, subscription_id)
     return Response(status_code=204)
 
 
 @router.post("/{subscription_id}/secret")
 def rotate_secret(subscription_id: str, who: Owner, data: Data, log: Log, at: Now, secrets: Secrets) -> SecretOut:
     """A new secret, shown once. For 24 hours the one before signs too, so that nothing is lost meanwhile."""
-    with data.writing() as session:
-        row = subscriptions.rotate(session, subscriptions.owned(session, who, subscription_id), at)
-        log.record(session, who, "subscription.rotate", row.id, at, generation=row.generation)
-    return _with_secret(row, secrets)
+    return _with_secret(subscribing.rotate(data, log, who, at, subscription_id), secrets)
 
 
 @router.post("/{subscription_id}/ping", status_code=202)
 def ping_subscription(subscription_id: str, who: Owner, data: Data, at: Now) -> PingOut:
     """Send the event `dukou.test.ping` to this subscription alone, to try it."""
-    with data.writing() as session:
-        event_id = subscriptions.ping(session, subscriptions.owned(session, who, subscription_id), at)
-    return PingOut(event=event_id)
+    return PingOut(event=subscribing.ping(data, who, at, subscription_id))
 
 
 @router.get("/{subscription_id}/deliveries")
@@ -136,21 +121,13 @@ def list_deliveries(
 @router.post("/{subscription_id}/deliveries/{event_id}/replay", status_code=202)
 def replay_delivery(subscription_id: str, event_id: str, who: Owner, data: Data, log: Log, at: Now) -> DeliveryOut:
     """Deliver an event once more, under the same webhook-id and with the header dukou-replay."""
-    with data.writing() as session:
-        row = subscriptions.owned(session, who, subscription_id)
-        delivery, event = subscriptions.replay(session, row, event_id, at)
-        log.record(session, who, "subscription.replay", row.id, at, event=event.id, replay=delivery.replay)
-    return DeliveryOut.of(delivery, event)
+    return DeliveryOut.of(*subscribing.replay(data, log, who, at, subscription_id, event_id))
 
 
 @router.post("/{subscription_id}/replay", status_code=202)
 def replay_dead(subscription_id: str, who: Owner, data: Data, log: Log, at: Now) -> ReplayedOut:
     """Deliver all dead ones anew."""
-    with data.writing() as session:
-        row = subscriptions.owned(session, who, subscription_id)
-        count = subscriptions.replay_dead(session, row, at)
-        log.record(session, who, "subscription.replay", row.id, at, dead=count)
-    return ReplayedOut(replayed=count)
+    return ReplayedOut(replayed=subscribing.replay_dead(data, log, who, at, subscription_id))
 
 
 def _whose(who: Principal, organisation: str | None) -> str:
