@@ -105,6 +105,11 @@ class Live:
         """Where what is learned here is kept."""
         return self._settings.home
 
+    @property
+    def catalogue_file(self) -> Path:
+        """Where the catalogue of controlled technologies was read from."""
+        return self._settings.catalogue
+
     def start(self) -> threading.Thread:
         """Load in the background; until that is done `search` and `matches` raise NotReady."""
         thread = threading.Thread(target=self._load_quietly, name="loading", daemon=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, tuple_
+from sqlalchemy import delete, func, or_, tuple_
 from sqlmodel import Session, col, select
 
 from app.access import Principal, Role
@@ -14,6 +15,12 @@ from app.tables import ApiKeyRow, NodeRow, OrganisationRow, PersonNodeRow, Perso
 def nodes(session: Session) -> list[NodeRow]:
     """All nodes by name."""
     return list(session.exec(select(NodeRow).order_by(col(NodeRow.name))))
+
+
+def organisations_in(session: Session) -> dict[str, int]:
+    """How many organisations each node has that has any."""
+    chosen = select(OrganisationRow.node_id, func.count()).group_by(col(OrganisationRow.node_id))
+    return dict(session.exec(chosen).all())
 
 
 def node_named(session: Session, name: str) -> NodeRow | None:
@@ -56,6 +63,29 @@ def people(session: Session, after: str, limit: int) -> list[PersonRow]:
     return list(
         session.exec(select(PersonRow).where(col(PersonRow.id) > after).order_by(col(PersonRow.id)).limit(limit))
     )
+
+
+def people_like(
+    session: Session, words: str, after: PersonRow | None, limit: int
+) -> list[tuple[PersonRow, str | None]]:
+    """People whose names or addresses hold `words`, by name, each with their organisation's, after one of them."""
+    chosen = select(PersonRow, OrganisationRow.name).join(OrganisationRow, isouter=True)
+    if words:
+        found = (column.icontains(words, autoescape=True) for column in (col(PersonRow.name), col(PersonRow.email)))
+        chosen = chosen.where(or_(*found))
+    if after is not None:
+        chosen = chosen.where(tuple_(col(PersonRow.name), col(PersonRow.id)) > (after.name, after.id))
+    return list(session.exec(chosen.order_by(col(PersonRow.name), col(PersonRow.id)).limit(limit)))
+
+
+def nodes_of_all(session: Session, person_ids: Collection[str]) -> dict[str, list[str]]:
+    """The names of the nodes that each of these people works for."""
+    chosen = select(PersonNodeRow.person_id, NodeRow.name).join(NodeRow)
+    chosen = chosen.where(col(PersonNodeRow.person_id).in_(sorted(person_ids))).order_by(col(NodeRow.name))
+    found: dict[str, list[str]] = {}
+    for person_id, name in session.exec(chosen):
+        found.setdefault(person_id, []).append(name)
+    return found
 
 
 def person_by_email(session: Session, email: str) -> PersonRow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, func, or_, update
@@ -50,6 +51,16 @@ def page(
     if before is not None:
         chosen = chosen.where(col(EventRow.sequence) < before)
     return list(session.exec(chosen.order_by(col(EventRow.sequence).desc()).limit(limit)).all())
+
+
+def standing(session: Session, subscription_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """How many deliveries of each subscription stand where."""
+    chosen = select(DeliveryRow.subscription_id, DeliveryRow.status, func.count())
+    chosen = chosen.where(col(DeliveryRow.subscription_id).in_(sorted(subscription_ids)))
+    found: dict[str, dict[str, int]] = {}
+    for name, status, count in session.exec(chosen.group_by(col(DeliveryRow.subscription_id), col(DeliveryRow.status))):
+        found.setdefault(name, {})[status] = count
+    return found
 
 
 def revive_dead(session: Session, subscription_id: str, now: datetime) -> int:

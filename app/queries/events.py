@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
@@ -47,6 +48,37 @@ def audit(session: Session, after: int, limit: int) -> list[AuditRow]:
     """The next lines of the audit log after a number."""
     chosen = select(AuditRow).where(col(AuditRow.number) > after).order_by(col(AuditRow.number)).limit(limit)
     return list(session.exec(chosen))
+
+
+def audit_actions(session: Session) -> list[str]:
+    """What the audit log has lines of."""
+    return list(session.exec(select(AuditRow.action).distinct().order_by(col(AuditRow.action))))
+
+
+def search_audit(
+    session: Session,
+    *,
+    action: str,
+    actors: Collection[str] | None,
+    subject: str,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+    limit: int,
+) -> list[AuditRow]:
+    """The newest lines of the audit log, below a number; each condition that is empty or None asks for nothing."""
+    chosen = select(AuditRow)
+    for wanted, condition in (
+        (action, col(AuditRow.action) == action),
+        (actors is not None, col(AuditRow.actor_id).in_(sorted(actors or ()))),
+        (subject, col(AuditRow.subject) == subject),
+        (since, col(AuditRow.at) >= since),
+        (until, col(AuditRow.at) < until),
+        (before, col(AuditRow.number) < before),
+    ):
+        if wanted:
+            chosen = chosen.where(condition)
+    return list(session.exec(chosen.order_by(col(AuditRow.number).desc()).limit(limit)))
 
 
 def whole_audit(session: Session) -> Iterator[AuditRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, true
@@ -204,6 +205,13 @@ def screening(session: Session, listing_id: str, version: int, catalogue: str) -
         ScreeningRow.listing_id == listing_id, ScreeningRow.version == version, ScreeningRow.catalogue == catalogue
     )
     return session.exec(chosen.order_by(col(ScreeningRow.number).desc()).limit(1)).first()
+
+
+def catalogues(session: Session) -> list[tuple[str, datetime, datetime, int]]:
+    """Each catalogue that offers were screened against, the latest first: first and last time, and how often."""
+    at = col(ScreeningRow.screened_at)
+    chosen = select(ScreeningRow.catalogue, func.min(at), func.max(at), func.count())
+    return list(session.exec(chosen.group_by(col(ScreeningRow.catalogue)).order_by(func.max(at).desc())).all())
 
 
 def offers_to_screen(

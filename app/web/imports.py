@@ -27,6 +27,7 @@ from app.web.rendering import html, is_part, language_of, see
 EARLIER = 20
 SHOWN = 20  # listings that a finished import leads to
 STEP = 10  # per cent between two words on the progress
+HERE = {"here": "/imports"}  # what the pages stand under
 CHOICES = {"csv": Format.CSV, "xlsx": Format.XLSX}
 
 router = APIRouter(include_in_schema=False)
@@ -56,7 +57,7 @@ def imports_page(
     """Where a file is dropped; what waits, and what was imported before."""
     check(visitor.who, Permission.POST)
     view = _start(data, visitor.who, kept, at, organisation, find, before)
-    return html(request, "imports.html", view)
+    return html(request, "imports.html", HERE | view)
 
 
 @router.post("/imports")
@@ -188,7 +189,7 @@ def import_page(
         "draft": next((one for one in kept.of(visitor.who, at) if one.import_id == row.id), None),
         "said": partial(fixes.said, language_of(request)),
     }
-    return html(request, "import_progress.html" if is_part(request) else "import.html", view)
+    return html(request, "import_progress.html" if is_part(request) else "import.html", HERE | view)
 
 
 def _start(
@@ -215,7 +216,7 @@ def _refused(
 ) -> HTMLResponse:
     """The first page again, with what is wrong with the file; `reason` is empty where there is none."""
     view = _start(data, form.who, kept, at, owner.id, "", "")
-    return html(request, "imports.html", view | {"wrong": fixes.said(language_of(request), reason)}, status)
+    return html(request, "imports.html", HERE | view | {"wrong": fixes.said(language_of(request), reason)}, status)
 
 
 def _columns(
@@ -239,7 +240,7 @@ def _columns(
         "options": options(language, [*grid.labels, *labels]),
         "wrong": wrong or [],
     }
-    return html(request, "import_columns.html", view, status)
+    return html(request, "import_columns.html", HERE | view, status)
 
 
 def _rows(
@@ -254,10 +255,11 @@ def _rows(
         "owner": _owner(data, who, draft),
         "rows": rows,
         "more": more,
+        "onward": f"/imports/drafts/{draft.id}/rows",
         "refusal": fixes.said(language, error.detail) if error is not None else None,
         "said": partial(fixes.said, language),
     }
-    return html(request, "import_rows.html", view, error.status if error is not None else 200)
+    return html(request, "import_rows.html", HERE | view, error.status if error is not None else 200)
 
 
 def _look_over(data: Data, kept: Drafts, who: Principal, draft: Draft, grid: grids.Grid) -> None:

@@ -41,7 +41,7 @@ NAVIGATION = (  # path, name, who may: the workbench's own way about
     ("/imports", N_("Import"), Permission.POST),
     ("/search", N_("Search"), Permission.SELF),
     ("/nights", N_("Nights"), Permission.DECIDE),
-    ("/administration", N_("Administration"), Permission.KEYS),
+    ("/administration", N_("Administration"), Permission.WEBHOOKS),
 )
 
 
