@@ -68,16 +68,18 @@ def search_audit(
 ) -> list[AuditRow]:
     """The newest lines of the audit log, below a number; each condition that is empty or None asks for nothing."""
     chosen = select(AuditRow)
-    for wanted, condition in (
-        (action, col(AuditRow.action) == action),
-        (actors is not None, col(AuditRow.actor_id).in_(sorted(actors or ()))),
-        (subject, col(AuditRow.subject) == subject),
-        (since, col(AuditRow.at) >= since),
-        (until, col(AuditRow.at) < until),
-        (before, col(AuditRow.number) < before),
-    ):
-        if wanted:
-            chosen = chosen.where(condition)
+    if action:
+        chosen = chosen.where(AuditRow.action == action)
+    if actors is not None:
+        chosen = chosen.where(col(AuditRow.actor_id).in_(sorted(actors)))
+    if subject:
+        chosen = chosen.where(AuditRow.subject == subject)
+    if since is not None:
+        chosen = chosen.where(col(AuditRow.at) >= since)
+    if until is not None:
+        chosen = chosen.where(col(AuditRow.at) < until)
+    if before is not None:
+        chosen = chosen.where(col(AuditRow.number) < before)
     return list(session.exec(chosen.order_by(col(AuditRow.number).desc()).limit(limit)))
 
 

@@ -7,15 +7,20 @@ import re
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from app.access import ALLOWED, Permission, Role
+from app import accounts
+from app.access import ALLOWED, OPERATOR, Permission, Role
 from app.clock import utc_now
 from app.events import Audience, emit
+from app.queries import deliveries as queries
 from app.tables import AuditRow
+from app.web.administration import audit, catalogue, frame, keys, people, places, webhooks
 from tests.app.conftest import OFFER, World
 from tests.app.signing import PASSWORD, browser, fields, send, sign_in, who
 
+PARTS = (frame, places, people, keys, webhooks, catalogue, audit)
 TABS = {
     "nodes": Permission.DECIDE,
     "organisations": Permission.DECIDE,
@@ -65,7 +70,10 @@ def test_each_role_sees_its_pages_and_no_other(world: World, name: str) -> None:
     own = [tab for tab, permission in TABS.items() if permission in allowed]
     page = client.get("/administration")
     assert page.url.path == f"/administration/{own[0]}"
-    assert re.findall(r'<a href="/administration/(\w+)"', page.text.partition('class="tabs"')[2].partition("</nav>")[0]) == own
+    assert (
+        re.findall(r'<a href="/administration/(\w+)"', page.text.partition('class="tabs"')[2].partition("</nav>")[0])
+        == own
+    )
     assert '<a href="/administration" aria-current="page">' in page.text
     for tab in TABS:
         page = client.get(f"/administration/{tab}")
@@ -118,13 +126,15 @@ def test_each_change_needs_its_permission_and_a_form_of_ours(world: World) -> No
     assert who(world.other_manager) == "other_manager"
 
 
-def test_all_changes_are_in_that_list(world: World) -> None:
-    from app.web.administration import router
-
-    known = [re.sub(r"\{\w+\}|none", "*", path) for path, _ in CHANGES]
-    for route in router.routes:
-        if "POST" in route.methods:  # type: ignore[attr-defined]
-            assert re.sub(r"\{\w+\}", "*", route.path) in known  # type: ignore[attr-defined]
+def test_all_changes_are_in_that_list() -> None:
+    known = {re.sub(r"\{\w+\}|none", "*", path) for path, _ in CHANGES}
+    there = {
+        re.sub(r"\{\w+\}", "*", route.path)
+        for part in PARTS
+        for route in part.router.routes
+        if isinstance(route, APIRoute) and "POST" in route.methods
+    }
+    assert there == known
 
 
 def test_a_node_and_an_organisation_are_added_and_changed(world: World) -> None:
@@ -170,9 +180,6 @@ def test_a_manager_sees_organisations_of_their_nodes_alone(world: World) -> None
 
 
 def test_organisations_come_a_page_at_a_time(world: World) -> None:
-    from app import accounts
-    from app.access import OPERATOR
-
     with world.database.writing() as session:
         for number in range(60):
             accounts.add_organisation(
@@ -265,7 +272,9 @@ def test_keys_of_others_are_not_there(world: World) -> None:
         expected = 404 if client is world.partner else 200
         assert client.get(f"/administration/keys/{key}/revoke").status_code == expected
     assert post(world.partner, f"/administration/keys/{key}/revoke").status_code == 404
-    made = post(world.partner, "/administration/keys", organisation=world.ids["seeker"], name="x", scopes=["listings:read"])
+    made = post(
+        world.partner, "/administration/keys", organisation=world.ids["seeker"], name="x", scopes=["listings:read"]
+    )
     assert made.status_code == 404
     assert world.seeker.get("/api/v1/listings").status_code == 200
     page = world.administrator.get("/administration/keys", params={"organisation": world.ids["seeker"]}).text
@@ -300,8 +309,6 @@ def test_a_webhook_is_added_tried_paused_changed_and_deleted(world: World) -> No
 
 
 def test_dead_deliveries_are_made_anew(world: World) -> None:
-    from app.queries import deliveries as queries
-
     path = hook(world, world.partner)
     subscription = path.rpartition("/")[2]
     with world.database.writing() as session:
@@ -353,7 +360,7 @@ def test_the_catalogue_says_what_it_is(world: World) -> None:
     assert f"{catalogue.digest[:16]}…" in page
     entry = catalogue.entries[0]
     page = world.centre.get("/administration/catalogue", params={"find": entry.code.lower()}).text
-    assert page.count("<th scope=\"row\"><code>") == 2
+    assert page.count('<th scope="row"><code>') == 2
     assert entry.code in page
 
 
@@ -389,16 +396,20 @@ def test_names_and_details_are_shown_as_text(world: World) -> None:
     path, owner = page.url.path, page.url.path.rpartition("/")[2]
     pages = [page.text, client.get(f"{path}/contact").text]
     pages.append(post(client, "/administration/keys", organisation=owner, name=EVIL, scopes=["listings:read"]).text)
-    pages.append(post(client, "/administration/people/new", role="partner", organisation_id=owner, name=EVIL, email="e@x.org").text)
+    pages.append(
+        post(
+            client, "/administration/people/new", role="partner", organisation_id=owner, name=EVIL, email="e@x.org"
+        ).text
+    )
     with world.database.writing() as session:
-        from app.access import OPERATOR
-
         world.app.state.audit.record(session, OPERATOR, "key.make", EVIL, utc_now(), **{EVIL: [EVIL], "b": EVIL})
     pages += [
         client.get(f"/administration/{tab}", params={"organisation": owner, "find": "<script>"}).text for tab in TABS
     ]
     pages += [client.get("/administration/people").text, client.get(f"/imports?organisation={owner}").text]
-    person = re.findall(r'href="(/administration/people/[0-9a-f-]{36})"', client.get("/administration/people?find=<scr").text)
+    person = re.findall(
+        r'href="(/administration/people/[0-9a-f-]{36})"', client.get("/administration/people?find=<scr").text
+    )
     pages += [client.get(person[0] + end).text for end in ("", "/close")]
     for text in pages:
         assert "<script>alert" not in text

@@ -15,8 +15,10 @@ import openpyxl
 import pytest
 from fastapi.testclient import TestClient
 
-from app import drafts
+from app import accounts, drafts
+from app.access import Principal
 from app.clock import utc_now
+from app.tables import PersonRow
 from tests.app.conftest import World
 from tests.app.signing import fields
 
@@ -259,10 +261,7 @@ def test_managers_import_for_organisations_of_their_nodes_alone(world: World) ->
     assert partner.status_code == 200
 
 
-def who(world: World, name: str) -> Any:
-    from app import accounts
-    from app.tables import PersonRow
-
+def who(world: World, name: str) -> Principal:
     with world.database.reading() as session:
         person = session.get(PersonRow, world.ids[name])
         assert person is not None

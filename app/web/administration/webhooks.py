@@ -52,7 +52,7 @@ def webhooks_page(
 @router.post("")
 def create_webhook(request: Request, form: WebhooksForm, data: Data, log: Log, at: Now) -> Response:
     """Have events sent to an address. The secret is shown in the answer, and never again."""
-    organisation = form.text("organisation")
+    organisation = form.text("organisation") or form.who.organisation or ""
     audience = next((one for one in Audience if one == form.text("audience")), Audience.ORGANISATION)
     url, types = form.text("url").strip(), form.all("types")
     try:
