@@ -6,7 +6,9 @@ function say(message, value) {
 }
 
 if (secret && parent !== window) {
-  new ResizeObserver(() => say("height", Math.ceil(document.body.scrollHeight))).observe(document.body);
+  const measure = () => say("height", Math.ceil(document.body.scrollHeight));
+  measure(); // at once: a frame out of sight is not laid out, and nothing would be observed
+  new ResizeObserver(measure).observe(document.body);
   document.addEventListener("click", (event) => {
     const link = event.composedPath().find((node) => node.localName === "a");
     if (!link) return;
