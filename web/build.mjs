@@ -1,5 +1,5 @@
 // Makes the files of app/static/ that are not written by hand: node build.mjs [FOLDER]
-// The same packages and sources give the same bytes, so that a test can tell whether what is committed is what this makes.
+// The same packages and sources give the same bytes: a test tells whether what is committed is what this makes.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";

@@ -27,6 +27,9 @@ export function tags(element, fields) {
 /** Names and what is known of each; what is not known says so. */
 export function facts(element, rows) {
   const unknown = element.texts.say("unknown");
-  const row = ([name, value]) => [make("dt", {}, element.texts.say(name)), make("dd", { dir: "auto" }, value || unknown)];
-  return make("dl", { part: "facts", class: "facts" }, rows.flatMap(row));
+  const pairs = rows.flatMap(([name, value]) => [
+    make("dt", {}, element.texts.say(name)),
+    make("dd", { dir: "auto" }, value || unknown),
+  ]);
+  return make("dl", { part: "facts", class: "facts" }, pairs);
 }

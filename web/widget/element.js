@@ -5,6 +5,8 @@ import { texts } from "./texts.js";
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(STYLE); // put here by the build; a constructed sheet is no inline style to a strict policy
 
+const TROUBLES = { 0: "unreachable", 404: "gone", 422: "unsearchable", 429: "busy", 503: "starting" };
+
 /** A node; attributes that are null or false are left out, and so are children that are null or empty. */
 export function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -17,7 +19,7 @@ export function make(tag, attributes, ...children) {
 
 /** A listing's text: in its own language and direction, whatever surrounds it. */
 export function original(tag, part, language, ...children) {
-  return make(tag, { part, class: part, dir: "auto", lang: language }, ...children);
+  return make(tag, { part, class: part, dir: "auto", lang: language ?? "" }, ...children);
 }
 
 /** Subclasses `start()` once there is a place for results, for what to do next, and a line that is read out. */
@@ -67,6 +69,12 @@ export class DukouElement extends HTMLElement {
     return make("a", { part: "link", href: pageOf(id, this.language), target: "_blank", rel: "noopener" }, text, hint);
   }
 
+  /** Puts words on the line that is read out. */
+  say(name, values, isTrouble = false) {
+    this.status.textContent = this.texts.say(name, values);
+    this.status.classList.toggle("trouble", isTrouble);
+  }
+
   button(name, pressed) {
     const button = make("button", { part: "button", type: "button" }, this.texts.say(name));
     button.addEventListener("click", pressed);
@@ -77,15 +85,16 @@ export class DukouElement extends HTMLElement {
   isSet() {
     const known = { side: ["offer", "need"], field: Object.keys(this.texts.fields) };
     const wrong = Object.keys(known).find((name) => this.code(name) !== null && !known[name].includes(this.code(name)));
-    if (wrong) this.status.textContent = this.texts.say("wrong", { name: wrong, value: this.getAttribute(wrong) });
+    if (wrong) this.say("wrong", { name: wrong, value: this.getAttribute(wrong) }, true);
     return !wrong;
   }
 
   /** Does what asks the service. Whatever it meets, the reader is told, and what they can do. */
   async attempt(waiting, work) {
     const signal = this.#renewed();
+    const pressed = this.actions.contains(this.shadowRoot.activeElement);
     this.actions.replaceChildren();
-    this.status.textContent = this.texts.say(waiting);
+    this.say(waiting);
     this.results.setAttribute("aria-busy", "true");
     try {
       await work(signal);
@@ -95,6 +104,7 @@ export class DukouElement extends HTMLElement {
       if (!(error instanceof Refusal)) throw error;
     } finally {
       if (!signal.aborted) this.results.removeAttribute("aria-busy");
+      if (pressed && !this.shadowRoot.activeElement) this.#keepFocus();
     }
   }
 
@@ -105,11 +115,16 @@ export class DukouElement extends HTMLElement {
     return this.#running.signal;
   }
 
+  /** Whoever pressed a button that is gone stands where they were, not at the beginning of the page. */
+  #keepFocus() {
+    (this.actions.querySelector("button") ?? this.results).focus();
+  }
+
   #draw() {
     this.#renewed();
     this.texts = texts(this.language);
     this.status = make("p", { part: "status", class: "status", role: "status" });
-    this.results = make("div", { part: "results", class: "results" });
+    this.results = make("div", { part: "results", class: "results", tabindex: -1 });
     this.actions = make("div", { class: "actions" });
     const parts = [this.status, this.results, this.actions];
     this.shadowRoot.replaceChildren(make("div", { part: "root", class: "dukou", lang: this.texts.locale }, parts));
@@ -118,8 +133,7 @@ export class DukouElement extends HTMLElement {
 
   #tell({ status, wait }, signal, again) {
     const offline = status === 0 && !navigator.onLine;
-    const known = { 0: offline ? "offline" : "unreachable", 404: "gone", 422: "unsearchable", 429: "busy", 503: "starting" };
-    this.status.textContent = this.texts.say(known[status] ?? "broken", { n: wait });
+    this.say(offline ? "offline" : (TROUBLES[status] ?? "broken"), { n: wait }, true);
     if (offline) window.addEventListener("online", again, { once: true, signal });
     if (status === 404 || status === 422) this.results.replaceChildren();
     else this.actions.replaceChildren(this.button("retry", again));

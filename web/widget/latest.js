@@ -21,11 +21,16 @@ export class DukouLatest extends DukouElement {
       const further = this.list.childElementCount > 0;
       this.list.append(...entries);
       this.results.replaceChildren(this.list);
-      const count = this.list.childElementCount;
-      this.status.textContent = count === 0 ? this.texts.say("empty") : this.texts.say("latest", { n: count }) + (next ? "" : ` · ${this.texts.say("all")}`);
+      this.status.textContent = this.#told(this.list.childElementCount, next);
       if (next) this.actions.append(this.button("more", () => this.#next(new URL(next).search)));
       if (further) entries[0]?.querySelector("a").focus();
     });
+  }
+
+  #told(count, more) {
+    if (count === 0) return this.texts.say("empty");
+    const told = this.texts.say("latest", { n: count });
+    return more ? told : `${told} · ${this.texts.say("all")}`;
   }
 
   #entry({ id, title, summary, content_text: text, language, authors, date_published: published, _dukou: codes }) {

@@ -8,7 +8,8 @@ const LENGTH = 700;
 /** <dukou-listing listing lang heading>: one offer or need, as far as a first look goes. */
 export class DukouListing extends DukouElement {
   start() {
-    const id = this.getAttribute("listing") ?? "";
+    const id = this.getAttribute("listing")?.trim();
+    if (!id) return this.say("gone", {}, true);
     this.attempt("loading", async (signal) => {
       const listing = await ask(`api/v1/listings/${encodeURIComponent(id)}`, signal);
       this.results.replaceChildren(this.#article(listing));
@@ -20,10 +21,11 @@ export class DukouListing extends DukouElement {
     const { texts } = this;
     const shown = this.#version(listing);
     const over = [texts.say(listing.side), texts.country(listing.country), texts.date(listing.published_at)];
+    const sample = listing.sample && make("span", { part: "tag", class: "tag" }, texts.say("sample"));
     return make(
       "article",
       { part: "item", class: "item" },
-      make("p", { part: "meta", class: "meta" }, over.filter(Boolean).join(" · "), listing.sample && make("span", { part: "tag", class: "tag" }, texts.say("sample"))),
+      make("p", { part: "meta", class: "meta" }, over.filter(Boolean).join(" · "), sample),
       this.heading(shown.language, shown.title || texts.say("untitled")),
       shown.origin && make("p", { part: "hint", class: "hint" }, texts.say(`by_${shown.origin}`)),
       original("p", "text", shown.language, beginning(shown.summary || shown.description, LENGTH)),

@@ -90,7 +90,10 @@ export class DukouSearch extends DukouElement {
   }
 
   #show(good, weak, threshold) {
-    const list = (items) => make("ol", { part: "list", class: "list" }, items.map((item) => this.#entry(item, threshold)));
+    const list = (items) => {
+      const entries = items.map((item) => this.#entry(item, threshold));
+      return make("ol", { part: "list", class: "list" }, entries);
+    };
     const hint = make("p", { part: "hint", class: "hint" }, this.texts.say("none_hint"));
     const summary = make("summary", { part: "summary" }, this.texts.say("weak"));
     this.results.replaceChildren(good.length ? list(good) : weak.length ? hint : "");

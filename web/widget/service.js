@@ -12,7 +12,8 @@ export class Refusal extends Error {
 
 /** The JSON at a path of the service; with a body, what is answered to it. Throws Refusal. */
 export async function ask(path, signal, body) {
-  const posted = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const headers = { "Content-Type": "application/json" };
+  const posted = body && { method: "POST", headers, body: JSON.stringify(body) };
   const answer = await fetch(new URL(path, home), { credentials: "omit", signal, ...posted }).catch((error) => {
     throw signal.aborted ? error : new Refusal(0);
   });
