@@ -9,18 +9,19 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import openid, web, web_accounts, web_nights, widget
-from app.api import routers
-from app.api.asking import Limits
+from app import api, openid, web, widget
+from app.asking import Limits
 from app.audit import Audit
 from app.db import Database
 from app.destinations import read_allowed
 from app.errors import AppError, FieldError, TooLarge, problem
-from app.forms import Forms
 from app.import_queue import Importer
 from app.logs import REQUEST_ID, RequestLog
 from app.openapi import describe
@@ -29,6 +30,8 @@ from app.search import Live
 from app.settings import Settings
 from app.signing import Signing
 from app.tracing import Tracing
+from app.web.forms import Forms
+from app.web.rendering import STATIC, app_error_page, error_page
 from app.worker import Worker
 from matching import InvalidListing
 
@@ -89,11 +92,9 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     app.add_middleware(widget.Embedding, sites=sites)
     app.add_middleware(RequestLog)
     tracing.watch_application(app)
-    for router in (*routers, *widget.routers):
+    for router in (*api.routers, *web.routers, *widget.routers):
         app.include_router(router)
-    app.include_router(web.router)
-    app.include_router(web_accounts.router)
-    app.include_router(web_nights.router)
+    app.mount("/static", Static())
     describe(app)
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(InvalidListing, _on_invalid_listing)
@@ -101,6 +102,23 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_defect)
     return app
+
+
+class Static:
+    """The files of the pages, compressed, to be kept for good where the address carries their digest."""
+
+    def __init__(self) -> None:
+        self._files = GZipMiddleware(StaticFiles(directory=STATIC))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = "max-age=31536000, immutable" if b"v=" in scope["query_string"] else "max-age=300"
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"], headers["X-Content-Type-Options"] = kept, "nosniff"
+            await send(message)
+
+        await self._files(scope, receive, dated)
 
 
 class BodyLimit:
@@ -147,7 +165,7 @@ def _rendered(
     """problem+json for programs, a page for browsers."""
     if _is_program(request):
         return problem(status, title, detail, errors, headers)
-    page = web.error_page(request, status, detail)
+    page = error_page(request, status, detail)
     page.headers.update(headers or {})
     return page
 
@@ -159,7 +177,7 @@ def _is_program(request: Request) -> bool:
 async def _on_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
     if not _is_program(request):
-        return web.app_error_page(request, error)
+        return app_error_page(request, error)
     return _rendered(request, error.status, error.title, error.detail, list(error.errors), error.headers)
 
 

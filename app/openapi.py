@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from app import asking
 from app.access import Permission
-from app.api import asking, routers
+from app.api import routers
 
 TAGS = {
     "accounts": "Signing in, and the nodes, organisations, people and keys that an administrator keeps.",

@@ -70,12 +70,22 @@ def note_failure(data: Database, log: Audit, attempt: Attempt, error: AppError, 
         log.record(session, PUBLIC, FAILED, subject, now, **detail)
 
 
-def set_password(data: Database, log: Audit, token: str, password: str, now: datetime) -> None:
-    """Set a password by an invitation. Raises Unusable."""
+def set_password(
+    data: Database, log: Audit, token: str, password: str, now: datetime, language: str | None = None
+) -> None:
+    """Set a password by an invitation; keep the language that the person reads, if it is known. Raises Unusable."""
     hashed = accounts.hash_password(password)
     with data.writing() as session:
         person = accounts.accept_invitation(session, token, hashed, now)
+        person.language = language or person.language
         log.record(session, accounts.of_person(session, person), "password.set", person.id, now)
+
+
+def keep_language(data: Database, person_id: str, language: str) -> None:
+    """Keep the language in which a person reads the pages."""
+    with data.writing() as session:
+        person = session.get_one(PersonRow, person_id)
+        person.language = language
 
 
 def leave(data: Database, token: str) -> None:

@@ -34,7 +34,7 @@ from sqlmodel import func, select
 
 from app import accounts
 from app.access import OPERATOR, PARTNER_SCOPES, PLATFORM_SCOPES, Role
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.clock import utc_now
 from app.db import Database
 from app.tables import AuditRow, EventRow, ListingRow, ListingVersionRow, PairingRow

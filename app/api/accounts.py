@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app import accounts, privacy, signing_in
 from app.access import Permission, Principal, Role
-from app.api.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
+from app.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
 from app.errors import NotFound
 from app.queries import accounts as queries
 from app.schemas.accounts import (

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app import accounts, advice, listings
 from app.access import Permission, Principal
-from app.api.asking import Data, Search, allow
+from app.asking import Data, Search, allow
 from app.record import ListingIn
 from app.schemas.advice import AdviceOut
 

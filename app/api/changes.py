@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app import accounts
 from app.access import Permission, Principal, check
-from app.api.asking import Data, after_number, allow, who_asks
+from app.asking import Data, after_number, allow, who_asks
 from app.errors import FieldError, Unusable
 from app.events import NEEDED, Audience, envelope
 from app.queries import events as queries

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 
 from app import feeds, listings
 from app.access import PUBLIC, Permission
-from app.api.asking import Data, Now, after_number, allow
+from app.asking import Data, Now, after_number, allow
 from app.errors import FieldError, Unusable
 from app.queries import feeds as queries
 from app.queries.listings import Wanted

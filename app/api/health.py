@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.api.asking import Data, Now, Search
+from app.asking import Data, Now, Search
 from app.errors import NotReady
 from app.queries.condition import waiting
 

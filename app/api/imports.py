@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 
 from app import accounts, imports
 from app.access import Permission, Principal
-from app.api.asking import Data, Now, allow
+from app.asking import Data, Now, allow
 from app.errors import FieldError, Unusable
 from app.exports import MEDIA, exported, template
 from app.queries import imports as queries

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from app import accounts, listings
 from app.access import Permission, Principal
-from app.api.asking import Data, Expected, Log, Now, Search, allow
+from app.asking import Data, Expected, Log, Now, Search, allow
 from app.errors import FieldError, Unusable
 from app.metrics import searching
 from app.queries import listings as queries

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.access import Permission, check
-from app.api.asking import Data, Now, Search, bearer, cookie, who_asks
+from app.asking import Data, Now, Search, bearer, cookie, who_asks
 from app.metrics import exposition
 
 router = APIRouter(include_in_schema=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from app.access import Permission
-from app.api.asking import Data, Search, allow
+from app.asking import Data, Search, allow
 from app.queries import nights as queries
 from app.schemas.nights import NightOut, NightsOut
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.access import Permission
-from app.api.asking import Data, Now, allow
+from app.asking import Data, Now, allow
 from app.oai import Archive, answer
 
 router = APIRouter(include_in_schema=False)

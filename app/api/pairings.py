@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from app import listings, pairings, proposals
 from app.access import Permission, Principal, Role
-from app.api.asking import Data, Expected, Log, Now, Search, allow
+from app.asking import Data, Expected, Log, Now, Search, allow
 from app.errors import Conflict, FieldError, Unusable
 from app.pairings import INTRODUCED, TOLD, Answer, State
 from app.queries import pairings as queries

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from app import accounts, een, listings
 from app.access import Permission, Principal
-from app.api.asking import Data, Now, allow
+from app.asking import Data, Now, allow
 from app.errors import FieldError, Unusable
 from app.schemas.profiles import Profile, ProfileIn, ProfileOut
 

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from app import compliance, listings, pairings, screening
 from app.access import Permission, Principal
-from app.api.asking import Data, Log, Now, Search, allow
+from app.asking import Data, Log, Now, Search, allow
 from app.errors import FieldError, Unusable
 from app.queries import pairings as queries
 from app.schemas.pairings import DecisionIn, ScreeningOut, ScreeningsOut

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app import accounts, subscriptions
 from app.access import Permission, Principal
-from app.api.asking import Data, Log, Now, after_number, allow
+from app.asking import Data, Log, Now, after_number, allow
 from app.deliveries import Status
 from app.destinations import Allowed
 from app.errors import FieldError, Unusable

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app import feeds, listings
 from app.access import PUBLIC
-from app.api.asking import Data, address
+from app.asking import Data, address
 from app.db import Database
 from app.errors import AppError, FieldError, NotFound, TooMany, Unusable
 from app.feeds import Entry

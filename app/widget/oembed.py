@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from app import feeds, listings
 from app.access import PUBLIC
-from app.api.asking import Data, address
+from app.asking import Data, address
 from app.db import Database
 from app.errors import NotFound
 from app.widget.frames import WORDS

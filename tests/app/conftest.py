@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app import accounts
 from app.access import OPERATOR, PARTNER_SCOPES, Role
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.clock import utc_now
 from app.db import Database
 from app.main import create_app

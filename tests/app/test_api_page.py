@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.settings import Settings
 from tests.app.conftest import World
 from tests.app.serving import served

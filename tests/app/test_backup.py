@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.backup import back_up, restore
 from app.cli import main
 from app.clock import utc_now

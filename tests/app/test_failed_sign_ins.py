@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.api import asking
+from app import asking
 from app.audit import Audit
 from app.settings import Settings
 from app.signing_in import FAILED

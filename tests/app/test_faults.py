@@ -18,9 +18,9 @@ from limits.storage import MemoryStorage
 from pydantic import SecretStr
 from sqlalchemy import create_engine, event, text
 
+from app import asking
 from app.access import PUBLIC
-from app.api import asking
-from app.api.asking import Limits
+from app.asking import Limits
 from app.clock import utc_now
 from app.db import Database, with_driver
 from app.errors import TooMany

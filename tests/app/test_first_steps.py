@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.access import PARTNER_SCOPES
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.cli import main
 from app.main import create_app
 from app.settings import Settings

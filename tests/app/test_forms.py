@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app import web_accounts
-from app.api.asking import COOKIE
-from app.forms import FORM_COOKIE
+from app.asking import COOKIE
+from app.web.accounts import own_path
+from app.web.forms import FORM_COOKIE
 from tests.app.conftest import OFFER, World, problem
 from tests.app.signing import PASSWORD, browser, fields, invitation, send, sign_in, signed_in, who, with_password
 
@@ -96,12 +96,12 @@ def test_after_signing_in_one_is_where_one_wanted_to_go(world: World, onward: st
     ],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(world: World, onward: str) -> None:
-    assert web_accounts.own_path(onward) is None
+    assert own_path(onward) is None
     email, client = with_password(world, "partner"), browser(world)
     data = fields(client.get("/sign-in", params={"next": onward}).text)
     assert data["next"] == ""
     response = client.post("/sign-in", data=data | {"email": email, "password": PASSWORD, "next": onward})
-    assert (response.status_code, response.headers["location"]) == (303, "/?lang=en")
+    assert (response.status_code, response.headers["location"]) == (303, "/")
     assert response.headers.get_list("set-cookie")[0].startswith(f"{COOKIE}=")
     assert "dukou_session=x;" not in str(response.headers) + ";"
 

@@ -19,15 +19,15 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from app.api import asking
-from app.api.asking import COOKIE
+from app import asking
+from app.asking import COOKIE
 from app.clock import utc_now
 from app.errors import SignInLost
 from app.main import create_app
 from app.openid import ON_THE_WAY, Provider
 from app.settings import Settings
 from app.tables import PersonRow
-from app.web_accounts import JOURNEY_COOKIE, JOURNEY_PATH
+from app.web.accounts import JOURNEY_COOKIE, JOURNEY_PATH
 from tests.app.conftest import SECRET, World, populated
 from tests.app.signing import browser, sign_in, who, with_password
 
@@ -247,7 +247,7 @@ def test_who_gives_up_at_the_provider_is_told_so(world: World) -> None:
 
 
 def test_nobody_is_sent_elsewhere_by_way_of_the_provider(world: World) -> None:
-    assert through(browser(world), "p", next="//evil.example").headers["location"] == "/?lang=en"
+    assert through(browser(world), "p", next="//evil.example").headers["location"] == "/"
 
 
 def test_a_verifier_that_does_not_fit_gets_no_token(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

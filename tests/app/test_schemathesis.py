@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import NEED, OFFER, SECRET

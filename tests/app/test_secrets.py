@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from app import accounts
-from app.api import asking
-from app.api.asking import COOKIE
+from app import accounts, asking
+from app.asking import COOKIE
 from app.clock import utc_now
 from app.tables import ApiKeyRow
 from tests.app.conftest import World, problem

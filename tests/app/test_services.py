@@ -22,7 +22,7 @@ from sqlmodel import col, select
 
 from app import accounts
 from app.access import OPERATOR, PARTNER_SCOPES, Role
-from app.api.asking import COOKIE
+from app.asking import COOKIE
 from app.audit import Audit
 from app.clock import utc_now
 from app.db import Database

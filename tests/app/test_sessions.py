@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from app import accounts
-from app.api import asking
-from app.api.asking import COOKIE
+from app import accounts, asking
+from app.asking import COOKIE
 from app.clock import utc_now
 from app.tables import PersonRow, SignInRow
 from tests.app.conftest import World, problem

@@ -8,33 +8,33 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app import signing_in, web, words
+from app import signing_in
 from app.access import Permission, Principal, check
-from app.api.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
+from app.asking import COOKIE, Data, Log, Now, address, allow, failures_noted, set_cookie
 from app.errors import NotFound, SignInNeeded, Unusable
-from app.forms import Sent, Visiting, Visitor, sent
 from app.openid import ON_THE_WAY, Provider
 from app.queries import accounts as queries
 from app.tables import NodeRow, OrganisationRow
+from app.web.forms import Sent, Visiting, sent, visitor
+from app.web.rendering import html, language_of, see
+from app.web.words import Language
 
 JOURNEY_COOKIE = "dukou_openid"
 JOURNEY_PATH = "/sign-in/openid"
 LONGEST_NEXT = 2_000
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor)])
 
 OpenForm = Annotated[Sent, sent(Permission.READ)]
 OwnForm = Annotated[Sent, sent(Permission.SELF)]
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, visitor: Visiting, lang: str = "", next: str = "", done: str = "") -> Response:
+def sign_in_page(request: Request, next: str = "", done: str = "") -> Response:
     """The form for address and password, and the way to the provider."""
-    language = web.language_of(request, lang)
-    notice = words.WORDS[language]["password_set"] if done == "password" else None
-    return _sign_in_form(request, visitor, language, next=next, notice=notice)
+    return _sign_in_form(request, next=next, password_set=done == "password")
 
 
 @router.post("/sign-in")
@@ -42,23 +42,23 @@ def sign_in(request: Request, form: OpenForm, data: Data, log: Log, at: Now) -> 
     """Sign in by password, under a new session."""
     email = form.text("email").strip()
     request.app.state.limits.count_sign_in(address(request), email)
-    language, onward = web.language_of(request, form.text("lang")), form.text("next")
+    onward = form.text("next")
     try:
         with failures_noted(request, data, log, at, "password", email):
             admitted = signing_in.by_password(data, log, email, form.text("password"), at, request.cookies.get(COOKIE))
     except SignInNeeded as error:
-        page = _sign_in_form(request, form.visitor, language, next=onward, email=email, wrong=True, status=error.status)
+        page = _sign_in_form(request, next=onward, email=email, wrong=True, status=error.status, lang=form.text("lang"))
         page.headers.update(error.headers)
         return page
-    return _signed_in(request, admitted, own_path(onward) or f"/?lang={language}")
+    return _signed_in(request, admitted, own_path(onward) or "/")
 
 
-@router.get("/sign-in/openid", dependencies=[Depends(allow(Permission.READ))])
-def leave_for_provider(request: Request, at: Now, lang: str = "", next: str = "") -> Response:
+@router.get("/sign-in/openid")
+def leave_for_provider(request: Request, at: Now, next: str = "") -> Response:
     """Send the browser to the provider."""
-    onward = own_path(next) or f"/?lang={web.language_of(request, lang)}"
+    onward = own_path(next) or "/"
     url, cookie = _provider(request).leave(_redirect_uri(request), onward, at)
-    response = RedirectResponse(url, 303, headers=web.HEADERS)
+    response = see(url)
     response.set_cookie(
         JOURNEY_COOKIE,
         cookie,
@@ -90,50 +90,43 @@ def back_from_provider(request: Request, data: Data, log: Log, at: Now) -> Respo
 def sign_out(request: Request, form: OwnForm, data: Data) -> Response:
     """End the session."""
     signing_in.leave(data, request.cookies.get(COOKIE, ""))
-    response = RedirectResponse(f"/?lang={web.language_of(request, form.text('lang'))}", 303, headers=web.HEADERS)
+    response = see(f"/?lang={language_of(request, form.text('lang')).code}")
     response.delete_cookie(COOKIE)
     return response
 
 
 @router.get("/invitation")
-def invitation_page(request: Request, visitor: Visiting, lang: str = "") -> Response:
+def invitation_page(request: Request) -> Response:
     """The form that exchanges an invitation for a password."""
-    return _invitation_form(request, visitor, web.language_of(request, lang))
+    return _invitation_form(request)
 
 
 @router.post("/invitation")
 def accept_invitation(request: Request, form: OpenForm, data: Data, log: Log, at: Now) -> Response:
     """Set the password by an invitation; what is wrong is said at its field."""
     request.app.state.limits.count_sign_in(address(request), "")
-    language, token = web.language_of(request, form.text("lang")), form.text("token").strip()
+    language, token = language_of(request, form.text("lang")), form.text("token").strip()
     try:
-        signing_in.set_password(data, log, token, form.text("password"), at)
+        signing_in.set_password(data, log, token, form.text("password"), at, language.code)
     except Unusable as error:
         wrong = error.errors[0].field
-        return _invitation_form(request, form.visitor, language, token=token, wrong=wrong, status=error.status)
-    return RedirectResponse(f"/sign-in?lang={language}&done=password", 303, headers=web.HEADERS)
-
-
-@router.get("/invitation.js")
-def invitation_script() -> FileResponse:
-    """Takes an invitation from behind the `#` into the form and off the address."""
-    return FileResponse(
-        web.PAGES / "invitation.js", media_type="text/javascript", headers={"Cache-Control": "max-age=3600"}
-    )
+        return _invitation_form(request, language, token=token, wrong=wrong, status=error.status)
+    return see(f"/sign-in?lang={language.code}&done=password")
 
 
 @router.get("/account")
-def account_page(request: Request, visitor: Visiting, data: Data, lang: str = "") -> Response:
+def account_page(request: Request, visitor: Visiting, data: Data) -> Response:
     """Who you are here, and the way out."""
     check(visitor.who, Permission.SELF)
-    view = {
-        "here": "/account",
-        "csrf": visitor.csrf,
-        "who": visitor.who,
-        "decides": Permission.DECIDE in visitor.who.permissions,
-        **_place(data, visitor.who),
-    }
-    return _page(request, visitor, "account.html", web.language_of(request, lang), 200, view)
+    return html(request, "account.html", {"who": visitor.who, **_place(data, visitor.who)})
+
+
+@router.post("/language")
+def keep_language(request: Request, form: OwnForm, data: Data) -> Response:
+    """Keep the language of the pages for this person, and go back to where they were."""
+    language = language_of(request, form.text("lang"))
+    signing_in.keep_language(data, form.who.id, language.code)
+    return see(own_path(form.text("next")) or "/account")
 
 
 def own_path(text: str) -> str | None:
@@ -144,40 +137,29 @@ def own_path(text: str) -> str | None:
 
 def _sign_in_form(
     request: Request,
-    visitor: Visitor,
-    language: str,
     *,
     next: str,
     email: str = "",
     wrong: bool = False,
-    notice: str | None = None,
+    password_set: bool = False,
     status: int = 200,
+    lang: str = "",
 ) -> HTMLResponse:
-    view = {"here": "/sign-in", "next": own_path(next) or "", "email": email, "wrong": wrong, "notice": notice}
     provider: Provider | None = request.app.state.openid
-    view |= {"csrf": visitor.csrf, "provider": provider.name if provider is not None else None}
-    return _page(request, visitor, "sign_in.html", language, status, view)
+    onward = own_path(next) or ""
+    view = {"next": onward, "email": email, "wrong": wrong, "password_set": password_set, "keep": {"next": onward}}
+    view |= {"provider": provider.name if provider is not None else None}
+    return html(request, "sign_in.html", view, status, language_of(request, lang))
 
 
 def _invitation_form(
-    request: Request, visitor: Visitor, language: str, *, token: str = "", wrong: str = "", status: int = 200
+    request: Request, language: Language | None = None, *, token: str = "", wrong: str = "", status: int = 200
 ) -> HTMLResponse:
-    view = {"here": "/invitation", "csrf": visitor.csrf, "token": token, "wrong": wrong}
-    page = _page(request, visitor, "invitation.html", language, status, view)
-    page.headers["Content-Security-Policy"] += "; script-src 'self'"
-    return page
-
-
-def _page(
-    request: Request, visitor: Visitor, template: str, language: str, status: int, view: dict[str, Any]
-) -> HTMLResponse:
-    page = web.html(template, language, status, view | {"person": visitor.name})
-    visitor.remember(request, page)
-    return page
+    return html(request, "invitation.html", {"token": token, "wrong": wrong}, status, language)
 
 
 def _signed_in(request: Request, admitted: signing_in.Admitted, onward: str) -> RedirectResponse:
-    response = RedirectResponse(onward, 303, headers=web.HEADERS)
+    response = see(onward)
     set_cookie(request, response, admitted.signed)
     return response
 

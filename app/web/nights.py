@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app import web
 from app.access import Permission, check
-from app.api.asking import Data
-from app.forms import Visiting
+from app.asking import Data
 from app.queries import nights as queries
+from app.web.forms import Visiting
+from app.web.rendering import html
 
 SHOWN = 14
 
@@ -17,11 +17,10 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/nights")
-def nights_page(request: Request, visitor: Visiting, data: Data, lang: str = "") -> HTMLResponse:
+def nights_page(request: Request, visitor: Visiting, data: Data) -> HTMLResponse:
     """The last nights: what ran, what changed, how the proposals are spread."""
     check(visitor.who, Permission.DECIDE)
     with data.reading() as session:
         rows = queries.latest(session, SHOWN)
     index = request.app.state.live.publisher.current()
-    view = {"here": "/nights", "person": visitor.name, "nights": rows, "index": index}
-    return web.html("nights.html", web.language_of(request, lang), 200, view)
+    return html(request, "nights.html", {"nights": rows, "index": index})

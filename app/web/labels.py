@@ -1,0 +1,239 @@
+"""What the values of the domain are called on the pages: English here, marked for translation."""
+
+from __future__ import annotations
+
+from app.web.words import Language
+
+
+def N_(text: str) -> str:
+    """Marks a text that is translated where it is shown."""
+    return text
+
+
+LABELS: dict[str, dict[str, str]] = {
+    "side": {"offer": N_("Offer"), "need": N_("Need")},
+    "field": {
+        "digital_intelligence": N_("Digital intelligence"),
+        "aerospace": N_("Aerospace"),
+        "advanced_materials": N_("Advanced materials"),
+        "clean_energy": N_("Clean energy"),
+        "modern_agriculture": N_("Modern agriculture"),
+        "food_health": N_("Food and health"),
+        "public_health": N_("Public health"),
+        "medicine_health": N_("Medicine and health"),
+        "environment": N_("Environmental governance"),
+    },
+    "direction": {
+        "go-out": N_("from Chongqing–Sichuan abroad"),
+        "bring-in": N_("from abroad to Chongqing–Sichuan"),
+        "third-country": N_("between other places"),
+        "domestic": N_("within Chongqing–Sichuan"),
+    },
+    "way": {
+        "go-out": N_("Going out"),
+        "bring-in": N_("Bringing in"),
+        "third-country": N_("Third country"),
+        "domestic": N_("Domestic"),
+    },
+    "part": {
+        "margin": N_("how close the two texts are in meaning"),
+        "title_margin": N_("how close the titles are"),
+        "shared_words": N_("words in common"),
+        "same_language": N_("both in one language, which is no merit in itself"),
+        "field_agreement": N_("fields of technology"),
+        "maturity_gap": N_("maturity against what is asked for"),
+    },
+    "verdict": {
+        "very_likely": N_("very likely a match"),
+        "likely": N_("likely a match"),
+        "possible": N_("possibly a match"),
+        "unlikely": N_("unlikely"),
+    },
+    "state": {
+        "proposed": N_("Proposed"),
+        "shortlisted": N_("Shortlisted"),
+        "held": N_("On hold"),
+        "offered": N_("Offered"),
+        "mutual": N_("Mutual interest"),
+        "introduced": N_("Introduced"),
+        "negotiating": N_("Negotiating"),
+        "contracted": N_("Contracted"),
+        "completed": N_("Completed"),
+        "declined": N_("Declined"),
+        "lapsed": N_("Lapsed"),
+        "withdrawn": N_("Withdrawn"),
+    },
+    "action": {
+        "propose": N_("Propose"),
+        "shortlist": N_("Shortlist"),
+        "hold": N_("Put on hold"),
+        "release": N_("Take off hold"),
+        "offer": N_("Offer to both sides"),
+        "interest": N_("Record interest"),
+        "introduce": N_("Introduce the parties"),
+        "negotiate": N_("Negotiations have begun"),
+        "contract": N_("Record the contract"),
+        "complete": N_("Completed"),
+        "decline": N_("Decline"),
+        "lapse": N_("Let lapse"),
+        "withdraw": N_("Withdraw"),
+    },
+    "reason": {
+        "wrong_problem": N_("Wrong problem"),
+        "too_early": N_("Too early a stage"),
+        "benefit_unclear": N_("Benefit over present practice unclear"),
+        "market_unclear": N_("Route to market unclear"),
+        "too_vague": N_("Too vague"),
+        "terms": N_("Terms do not fit"),
+        "already_known": N_("Already known"),
+        "no_capacity": N_("No capacity"),
+        "compliance": N_("Compliance"),
+        "other": N_("Other"),
+    },
+    "contract": {
+        "development": N_("Technology development"),
+        "transfer": N_("Technology transfer"),
+        "licence": N_("Technology licence"),
+        "consulting": N_("Technology consulting"),
+        "service": N_("Technology service"),
+    },
+    "mode": {
+        "assignment": N_("Assignment"),
+        "exclusive_licence": N_("Exclusive licence"),
+        "sole_licence": N_("Sole licence"),
+        "ordinary_licence": N_("Ordinary licence"),
+        "joint_rnd": N_("Joint research and development"),
+        "joint_venture": N_("Joint venture"),
+        "technical_service": N_("Technical service"),
+        "consulting": N_("Consulting"),
+        "turnkey": N_("Turnkey"),
+        "training": N_("Training"),
+    },
+    "stage": {
+        "concept": N_("Concept"),
+        "development": N_("In development"),
+        "prototype": N_("Prototype"),
+        "demonstrated": N_("Demonstrated"),
+        "on_market": N_("On the market"),
+    },
+    "ipr": {
+        "none": N_("No protection"),
+        "secret_know_how": N_("Secret know-how"),
+        "applied": N_("Applied for"),
+        "granted": N_("Granted"),
+    },
+    "partner": {
+        "industry": N_("Industry"),
+        "small_enterprise": N_("Small enterprise"),
+        "university": N_("University"),
+        "research": N_("Research institute"),
+        "government": N_("Public authority"),
+        "investor": N_("Investor"),
+        "intermediary": N_("Intermediary"),
+    },
+    "disclosure": {
+        "public": N_("Public"),
+        "registered": N_("Registered organisations"),
+        "introduction": N_("Only on introduction"),
+    },
+    "status": {
+        "submitted": N_("Awaiting a manager"),
+        "published": N_("Published"),
+        "returned": N_("Returned"),
+        "expired": N_("Expired"),
+        "withdrawn": N_("Withdrawn"),
+    },
+    "role": {
+        "public": N_("Visitor"),
+        "partner": N_("Partner organisation"),
+        "manager": N_("Technology manager"),
+        "administrator": N_("Administrator"),
+    },
+    "night": {
+        "running": N_("running"),
+        "done": N_("done"),
+        "failed": N_("failed; the result before it stands"),
+    },
+    "night stage": {
+        "embed": N_("Read new texts"),
+        "build": N_("Build the index"),
+        "match": N_("Match and assign"),
+        "publish": N_("Publish the index"),
+        "record": N_("Record proposals"),
+        "settle": N_("Let old proposals lapse"),
+    },
+    "assignment": {"assigned": N_("assigned"), "top 10": N_("ten best of each")},
+    "exposure": {
+        "proposals": N_("proposals"),
+        "total": N_("their worth, log-odds"),
+        "gini_offers": N_("Gini, offers"),
+        "gini_needs": N_("Gini, needs"),
+        "reached_offers": N_("share of offers reached"),
+        "reached_needs": N_("share of needs reached"),
+        "most_offers": N_("most of one offer"),
+        "most_needs": N_("most of one need"),
+    },
+    "night figure": {
+        "listings": N_("listings"),
+        "new texts": N_("new texts"),
+        "offers": N_("offers"),
+        "needs": N_("needs"),
+        "revision": N_("revision"),
+        "space": N_("space"),
+        "model": N_("model"),
+        "weights": N_("weights"),
+        "threshold": N_("threshold"),
+        "pairs": N_("pairs"),
+        "in a direction not asked for": N_("in a direction not asked for"),
+        "good pairs": N_("good pairs"),
+        "assigned": N_("assigned"),
+        "left out by the caps": N_("left out by the caps"),
+        "index": N_("index"),
+        "new": N_("new"),
+        "updated": N_("updated"),
+        "reopened": N_("reopened"),
+        "kept": N_("kept"),
+        "gone": N_("gone"),
+        "lapsed": N_("lapsed"),
+    },
+    "problem": {
+        "Too many requests": N_("Too many attempts in a short time. Wait a minute and try again."),
+        "Form too old": N_(
+            "This form was not sent from a page that you have just opened here. "
+            "Go back, reload the page (cookies must be allowed), and send it again."
+        ),
+        "Person unknown": N_(
+            "You are signed in there, but there is no open account here for you. "
+            "Ask an administrator of the centre for an invitation to the same address."
+        ),
+        "Sign-in lost": N_(
+            "This sign-in could not be completed: it was broken off, took more than ten minutes, "
+            "or was begun in another browser. Please begin it again."
+        ),
+        "Provider failed": N_(
+            "The service at which you want to sign in does not answer as it should. "
+            "Try again later, or sign in with a password."
+        ),
+    },
+}
+
+
+def label(language: Language, kind: str, value: object) -> str:
+    """What a value is called; itself where it has no name, "unknown" for None."""
+    if value is None:
+        return language.words.gettext("unknown")
+    text = LABELS[kind].get(str(value))
+    return language.words.gettext(text) if text is not None else str(value)
+
+
+def country(language: Language, code: str | None) -> str:
+    """The name of a country by its code of ISO 3166-1."""
+    return str(language.locale.territories.get(code, code)) if code else language.words.gettext("unknown")
+
+
+def tongue(language: Language, tag: str | None) -> str:
+    """The name of a language by its tag of BCP 47, whose first part decides."""
+    if not tag:
+        return language.words.gettext("unknown")
+    names = language.locale.languages
+    return str(names.get(tag, names.get(tag.split("-")[0], tag)))
