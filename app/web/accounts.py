@@ -19,7 +19,7 @@ from app.queries import accounts as queries
 from app.tables import NodeRow, OrganisationRow
 from app.web.forms import Sent, Visiting, sent, visitor
 from app.web.rendering import html, language_of, see
-from app.web.words import Language
+from app.web.words import LANGUAGES, Language
 
 JOURNEY_COOKIE = "dukou_openid"
 JOURNEY_PATH = "/sign-in/openid"
@@ -118,7 +118,9 @@ def accept_invitation(request: Request, form: OpenForm, data: Data, log: Log, at
 def account_page(request: Request, visitor: Visiting, data: Data) -> Response:
     """Who you are here, and the way out."""
     check(visitor.who, Permission.SELF)
-    return html(request, "account.html", {"who": visitor.who, **_place(data, visitor.who)})
+    return html(
+        request, "account.html", {"who": visitor.who, "languages": LANGUAGES.values(), **_place(data, visitor.who)}
+    )
 
 
 @router.post("/language")
