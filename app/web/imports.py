@@ -184,7 +184,7 @@ def import_page(
         "running": running,
         "share": share,
         "told": step,
-        "news": is_part(request) and step != told,
+        "news": is_part(request) and (step != told or not running),
         "listings": listings,
         "draft": next((one for one in kept.of(visitor.who, at) if one.import_id == row.id), None),
         "said": partial(fixes.said, language_of(request)),
