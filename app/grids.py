@@ -37,6 +37,39 @@ from app.sheets import (
 )
 from app.workbook import Sheet, read_sheets
 
+ALSO = {  # what people call columns that have other names with us; a row's mere number in its file is no reference
+    "供需类型": "side",
+    "type": "side",
+    "名称": "title",
+    "项目名称": "title",
+    "技术名称": "title",
+    "成果名称": "title",
+    "需求名称": "title",
+    "name": "title",
+    "headline": "title",
+    "简介": "summary",
+    "abstract": "summary",
+    "内容": "description",
+    "描述": "description",
+    "详细描述": "description",
+    "需求描述": "description",
+    "成果简介": "description",
+    "details": "description",
+    "国家": "country",
+    "国别": "country",
+    "省份": "region",
+    "地区": "region",
+    "province": "region",
+    "领域": "fields",
+    "field": "fields",
+    "关键字": "keywords",
+    "成熟度": "trl",
+    "阶段": "stage",
+    "合作方式": "modes",
+    "单位": "organisation",
+    "单位名称": "organisation",
+    "company": "organisation",
+}
 NOT_READ = "line"  # the column of what a file of JSON Lines has in place of an object
 
 
@@ -89,7 +122,7 @@ def guess(headings: Sequence[str]) -> list[str]:
     found: list[str] = []
     for heading in headings:
         read = read_heading(heading)
-        label = canonical(read) if read is not None else ""
+        label = canonical(read) if read is not None else ALSO.get(heading.strip().casefold(), "")
         found.append("" if label in found else label)
     return found
 

@@ -62,6 +62,13 @@ def name(language: Language, label: str) -> str:
     return f"{column}{tongue}{machine}" + (f" ({heading.part})" if heading.part > 1 else "")
 
 
+def place(language: Language, column: str | None, field: str) -> str:
+    """Where something is wrong: the column's letter and name, or the field of a listing."""
+    letter, _, label = (column or "").partition(", ")
+    found = name(language, label or ("reference" if field == "id" else field))
+    return f"{letter} · {found}" if letter else found
+
+
 def wrong_rows(language: Language, grid: Grid, checked: Checked, after: int) -> tuple[list[WrongRow], int | None]:
     """The next rows that are wrong after a number, and the number of the last where there are more."""
     places = {line.number: place for place, line in enumerate(grid.lines)}

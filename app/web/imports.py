@@ -21,7 +21,7 @@ from app.tables import OrganisationRow, new_id
 from app.web import fixes
 from app.web.choosing import chosen
 from app.web.forms import Sent, Visiting, sent
-from app.web.import_rows import correct, options, wrong_rows
+from app.web.import_rows import correct, options, place, wrong_rows
 from app.web.rendering import html, is_part, language_of, see
 
 EARLIER = 20
@@ -160,8 +160,8 @@ def start_import(request: Request, form: PostForm, data: Data, kept: Kept, at: N
         if isinstance(error, NotFound | StorageFull) or draft.checked is None:
             raise
         return _rows(request, data, form.who, kept, draft, 0, error)
-    kept.keep(replace(draft, import_id=job.import_id))
     request.app.state.importer.submit(job)
+    kept.keep(replace(draft, import_id=job.import_id))
     return see(f"/imports/{job.import_id}")
 
 
@@ -188,6 +188,7 @@ def import_page(
         "listings": listings,
         "draft": next((one for one in kept.of(visitor.who, at) if one.import_id == row.id), None),
         "said": partial(fixes.said, language_of(request)),
+        "place": partial(place, language_of(request)),
     }
     return html(request, "import_progress.html" if is_part(request) else "import.html", HERE | view)
 
@@ -258,6 +259,7 @@ def _rows(
         "onward": f"/imports/drafts/{draft.id}/rows",
         "refusal": fixes.said(language, error.detail) if error is not None else None,
         "said": partial(fixes.said, language),
+        "place": partial(place, language),
     }
     return html(request, "import_rows.html", HERE | view, error.status if error is not None else 200)
 

@@ -212,12 +212,16 @@ def test_a_person_is_invited_signs_in_and_is_shut_out(world: World) -> None:
     assert visitor.get("/administration/audit").status_code == 403
     people = client.get("/administration/people", params={"find": "ADA@"}).text
     path = re.findall(r'href="(/administration/people/[0-9a-f-]{36})"', people)[0]
-    assert link not in client.get(path).text
+    page = client.get(path).text
+    assert link not in page
+    assert "hash" not in page
+    assert ">administrator</a>" in page  # who is signed in, above
 
     assert post(client, path, role="administrator").status_code == 200
     assert visitor.get("/administration/audit").status_code == 200
-    assert post(client, path, role="partner", organisation_id="none").status_code == 422
-    assert post(client, path, role="partner", organisation_id=world.ids["seeker"]).status_code == 200
+    assert post(client, path, role="partner", organisation="none").status_code == 422
+    assert post(client, path, role="partner", organisation="seeker").status_code == 200
+    assert "seeker</a>" in client.get(path).text
     assert visitor.get("/administration/organisations").status_code == 403
 
     question = client.get(f"{path}/close").text

@@ -22,7 +22,7 @@ from tests.app.conftest import SECRET
 from tests.app.serving import Served, served
 
 pytestmark = test_browser.pytestmark
-FILE = """Nummer,类型,Headline,详细说明,国家或地区,TRL
+FILE = """Nummer,类型,Heading line,详细说明,国家或地区,TRL
 b1,供给,Ceramic elbows for slurry,Alumina elbows that last six times longer than cast iron.,CN,9
 b2,purchase,مضخات مياه شمسية,مضخات تعمل بالطاقة الشمسية لري الحقول.,EG,7
 b3,需求,Solar pumps,Irrigation pumps without a grid are wanted.,EG,12
@@ -30,7 +30,8 @@ b3,需求,Solar pumps,Irrigation pumps without a grid are wanted.,EG,12
 DROP = """
 const carried = new DataTransfer();
 carried.items.add(new File([arguments[0]], "list.csv", { type: "text/csv" }));
-document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true }));
+const event = new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true });
+document.querySelector(".drop").dispatchEvent(event);
 """
 
 

@@ -18,12 +18,13 @@ from fastapi.testclient import TestClient
 from app import accounts, drafts
 from app.access import Principal
 from app.clock import utc_now
+from app.imports import Job
 from app.tables import PersonRow
 from tests.app.conftest import World
 from tests.app.signing import fields
 
 PATIENCE = 30
-CSV = """Nummer,类型,Headline,Words,国家或地区,TRL,Extra
+CSV = """Nummer,类型,Heading line,Words,国家或地区,TRL,Extra
 a1,供给,Ceramic elbows for slurry,Alumina elbows that last six times longer than cast iron.,CN,9,x
 a2,purchase,Wear resistant pipes,Pipes for ore slurry that wear out in five months.,KZ,7,x
 a3,需求,Solar pumps,Irrigation pumps without a grid are wanted.,EG,12,x
@@ -227,17 +228,22 @@ def test_ten_thousand_rows_are_taken(world: World) -> None:
 
 
 def test_the_progress_is_told_in_steps_and_without_scripts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.imports.BLOCK", 1)
     path = named(world.partner)
-    post(world.partner, f"{path}/rows", {"cell-3-side": "need", "cell-4-trl": "8"})
-    page = post(world.partner, f"{path}/start", {})
+    with monkeypatch.context() as patch:
+        held = list[Job]()
+        patch.setattr(world.app.state.importer, "submit", held.append)
+        page = post(world.partner, f"{path}/start", {})
     assert '<noscript><meta http-equiv="refresh"' in page.text
     assert "<progress" in page.text
     part = world.partner.get(page.url.path, params={"told": "-1"}, headers={"HX-Request": "true"}).text
     assert "<html" not in part
     assert 'hx-swap-oob="innerHTML:#said"' in part
+    again = world.partner.get(page.url.path, params={"told": "0"}, headers={"HX-Request": "true"}).text
+    assert "hx-trigger" in again
+    assert "#said" not in again  # nothing new is said to who listens
+    world.app.state.importer.submit(held[0])
     ended(world.partner, page.url.path)
-    part = world.partner.get(page.url.path, params={"told": "30"}, headers={"HX-Request": "true"}).text
+    part = world.partner.get(page.url.path, params={"told": "100"}, headers={"HX-Request": "true"}).text
     assert "hx-trigger" not in part
     assert "Imported</p>" in part
 
@@ -333,10 +339,27 @@ def test_in_chinese_the_report_is_chinese(world: World) -> None:
 
 
 def test_two_imports_of_one_organisation_wait_for_each_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.imports.BLOCK", 1)
     first, second = named(world.partner), named(world.partner)
-    started = post(world.partner, f"{first}/start", {})
-    refused = post(world.partner, f"{second}/start", {})
+    with monkeypatch.context() as patch:
+        held = list[Job]()
+        patch.setattr(world.app.state.importer, "submit", held.append)
+        started = post(world.partner, f"{first}/start", {})
+        refused = post(world.partner, f"{second}/start", {})
     assert refused.status_code == 409
     assert "An import of this organisation is running" in refused.text
+    world.app.state.importer.submit(held[0])
     ended(world.partner, started.url.path)
+
+
+@pytest.mark.parametrize(
+    ("headings", "expected"),
+    [
+        ("编号,类型,标题,详细说明,国家或地区", ["reference", "side", "title", "description", "country"]),
+        ("供需类型,项目名称,简介,国别,单位名称", ["side", "title", "summary", "country", "organisation"]),
+        ("Type,Name,Details,Title@ru,标题@en:机器", ["side", "title", "description", "title@ru", "title@en:machine"]),
+        ("title,标题,序号,No.,", ["title", "", "", "", ""]),
+    ],
+)
+def test_columns_are_guessed_from_their_headings(world: World, headings: str, expected: list[str]) -> None:
+    page = send(world.partner, f"{headings}\n1,2,3,4,5\n").text
+    assert selected(page) == expected[: page.count("<select")]

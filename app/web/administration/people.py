@@ -23,6 +23,7 @@ from app.web.labels import N_
 from app.web.rendering import see
 
 ROLES = (Role.PARTNER, Role.MANAGER, Role.ADMINISTRATOR)
+OFFERED = 200  # names of organisations that a field suggests
 ENDINGS = {
     "close": (
         N_("Close this account?"),
@@ -97,7 +98,7 @@ def person_page(request: Request, visitor: Visiting, data: Data, person_id: str)
 def place_person(request: Request, form: AccountsForm, data: Data, log: Log, at: Now, person_id: str) -> Response:
     """Give someone another role or other nodes."""
     role = Role(form.text("role")) if form.text("role") in ROLES else Role.PARTNER
-    organisation = form.text("organisation_id").strip() or None if role is Role.PARTNER else None
+    organisation = _organisation_named(data, form.who, form.text("organisation")) if role is Role.PARTNER else None
     nodes = form.all("nodes") if role is Role.MANAGER else []
     try:
         administration.place_person(data, log, form.who, at, person_id, role, organisation, nodes)
@@ -159,6 +160,14 @@ def erase_person(form: AccountsForm, data: Data, log: Log, at: Now, person_id: s
     return see("/administration/people")
 
 
+def _organisation_named(data: Data, who: Principal, words: str) -> str | None:
+    """The id of the one organisation of that name, else what was written, which may be an id; None for nothing."""
+    with data.reading() as session:
+        found = queries.organisations_like(session, who, words.strip(), None, OFFERED) if words.strip() else []
+    named = [row.id for row, _ in found if row.name == words.strip()]
+    return named[0] if len(named) == 1 else words.strip() or None
+
+
 def _not_oneself(who: Principal, person_id: str) -> None:
     if who.id == person_id:
         raise Conflict("this is your own account; another administrator has to do that")
@@ -166,7 +175,7 @@ def _not_oneself(who: Principal, person_id: str) -> None:
 
 def _invitation(request: Request, who: Principal, person: PersonRow, token: str) -> HTMLResponse:
     back = f"/administration/people/{person.id}"
-    view = {"person": person, "link": f"{request.base_url}invitation#{token}", "back": back, "onward": back}
+    view = {"account": person, "link": f"{request.base_url}invitation#{token}", "back": back, "onward": back}
     return page(request, who, "people", "invited.html", view, 201)
 
 
@@ -196,5 +205,13 @@ def _person(
         owner = session.get(OrganisationRow, person.organisation_id) if person.organisation_id else None
         own = queries.nodes_of(session, person.id)
         nodes = queries.nodes(session)
-    view = {"person": person, "owner": owner, "nodes": nodes, "own": own, "oneself": person.id == who.id}
+        offered = [row.name for row, _ in queries.organisations_like(session, who, "", None, OFFERED)]
+    view = {
+        "account": person,
+        "offered": offered,
+        "owner": owner,
+        "nodes": nodes,
+        "own": own,
+        "oneself": person.id == who.id,
+    }
     return page(request, who, "people", "person.html", view | {"wrong": wrong or set(), "roles": ROLES}, status)
