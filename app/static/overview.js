@@ -9,8 +9,15 @@ const OUT = "go-out";
 /** The outlines and the points of the map. */
 async function world({ registerMap }) {
   const [land, places] = await Promise.all([page.dataset.land, page.dataset.places].map(async (path) => (await fetch(path)).json()));
+  for (const { geometry } of land.features) geometry.coordinates = geometry.coordinates.map((rings) => rings.map(unbroken));
   registerMap("land", land);
   return { places };
+}
+
+/** A coast that crosses the line between the last and the first degree, in one piece: its far part goes on past 180°. */
+function unbroken(ring) {
+  const crosses = ring.some(([longitude], at) => at > 0 && Math.abs(longitude - ring[at - 1][0]) > 180);
+  return crosses ? ring.map(([longitude, latitude]) => [longitude < -90 ? longitude + 360 : longitude, latitude]) : ring;
 }
 
 function map({ rows, codes }, look, width, { places }) {
@@ -21,11 +28,11 @@ function map({ rows, codes }, look, width, { places }) {
     type: "lines",
     coordinateSystem: "geo",
     symbol: ["none", "arrow"],
-    symbolSize: wide ? 9 : 6,
-    lineStyle: { color: way === OUT ? look.accent : look.warn, type: way === OUT ? "solid" : "dashed", opacity: 0.75, curveness: way === OUT ? 0.22 : 0.3 },
+    symbolSize: wide ? 10 : 7,
+    lineStyle: { color: way === OUT ? look.accent : look.warn, type: way === OUT ? "solid" : [5, 4], opacity: 0.7, curveness: way === OUT ? 0.2 : 0.28 },
     data: shown
       .filter((one) => one.way === way)
-      .map(({ row, place }) => ({ name: row[1], value: row[2], coords: way === OUT ? [OURS, place] : [place, OURS], lineStyle: { width: 1 + (wide ? 6 : 4) * Math.sqrt(row[2] / most) } })),
+      .map(({ row, place }) => ({ name: row[1], value: row[2], coords: way === OUT ? [OURS, place] : [place, OURS], lineStyle: { width: 0.8 + (wide ? 4.2 : 3) * (row[2] / most) } })),
     tooltip: { formatter: ({ name, value }) => `${name}\n${rows.find((row, at) => row[1] === name && codes[at][0] === way)[0]}: ${written(value)}` },
   });
   const sums = new Map();
@@ -39,7 +46,7 @@ function map({ rows, codes }, look, width, { places }) {
       right: 0,
       top: 8,
       bottom: 8,
-      boundingCoords: [[-130, 75], [180, -56]],
+      boundingCoords: [[-126, 74], [191, -54]],
       itemStyle: { areaColor: look.line, borderColor: look.line },
     },
     series: [
@@ -48,9 +55,9 @@ function map({ rows, codes }, look, width, { places }) {
       {
         type: "scatter",
         coordinateSystem: "geo",
-        symbolSize: ({ 2: number }) => 5 + 9 * Math.sqrt(number / most),
+        symbolSize: ({ 2: number }) => 4 + (wide ? 6 : 4) * Math.sqrt(number / most / 2),
         itemStyle: { color: look.ink, borderColor: look.paper, borderWidth: 1, decal: { symbol: "none" } },
-        label: { show: true, position: "right", color: look.ink, fontSize: 12, textBorderColor: look.paper, textBorderWidth: 3, formatter: ({ name }) => (named.includes(name) ? name : "") },
+        label: { show: true, position: "right", color: look.ink, fontSize: 12, textBorderColor: look.paper, textBorderWidth: 2, formatter: ({ name }) => (named.includes(name) ? name : "") },
         data: [...sums].map(([name, { place, number }]) => ({ name, value: [...place, number] })),
         tooltip: { formatter: ({ name, value }) => `${name}: ${written(value[2])}` },
       },
