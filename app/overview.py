@@ -134,7 +134,7 @@ class Overview:
             mark = queries.mark(session)
             if self._kept is not None and self._kept.mark == mark:
                 return self._kept
-            seen = self._kept.mark[0] if self._kept is not None else 0
+            seen = self._kept.mark[0] if self._kept is not None else -1
             self._listings.update((row.id, row) for row in queries.listings(session, seen))
             tallies = _tallies(session, self._listings)
         self._kept = Count(mark, now, time.perf_counter() - began, *tallies)
