@@ -130,8 +130,8 @@ def test_every_table_is_on_the_page_and_in_a_file_and_the_script_draws_from_the_
     assert page.count(">not measured here<") == 2
     assert files["map"][1:] == [
         ["Going out", "Kazakhstan", "2", "1", "1", "0"],
-        ["Bringing in", "Kazakhstan", "1", "0", "0", "1"],
         ["Going out", "Egypt", "1", "1", "0", "0"],
+        ["Bringing in", "Kazakhstan", "1", "0", "0", "1"],
     ]
     assert ["Going out", "Clean energy", "Egypt", "1"] in files["flows"]
     assert files["funnel"][1:4] == [["Proposed", "6", ""], ["Shortlisted", "5", "0.8333"], ["Offered", "4", "0.8"]]
