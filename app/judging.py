@@ -13,7 +13,7 @@ from datetime import datetime
 
 from app.learning import GRADES, grade_of
 from app.pairings import Action
-from app.tables import StepRow
+from app.queries.overview import Told
 
 TELLING = (*GRADES, Action.DECLINE)
 BANDS = 10
@@ -61,15 +61,15 @@ class Band:
         return self.accepted / self.number
 
 
-def decided(steps: Iterable[tuple[StepRow, float]]) -> list[Decided]:
+def decided(steps: Iterable[Told]) -> list[Decided]:
     """The last decision on each pairing, from people's steps in their order."""
     last: dict[str, Decided] = {}
-    for step, probability in steps:
-        grade = grade_of(step)
+    for step in steps:
+        grade = grade_of(step.action, step.reason)
         if grade is not None:
-            last[step.pairing_id] = Decided(step.at, probability, grade[0] > 0)
-        elif step.pairing_id not in last:
-            last[step.pairing_id] = Decided(step.at, probability, None)
+            last[step.pairing] = Decided(step.at, step.probability, grade[0] > 0)
+        elif step.pairing not in last:
+            last[step.pairing] = Decided(step.at, step.probability, None)
     return sorted(last.values(), key=lambda one: one.at)
 
 

@@ -12,17 +12,18 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from statistics import quantiles
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
+from app import judging
 from app.db import Database
 from app.errors import AppError
+from app.judging import Decided
 from app.pairings import State
 from app.queries import overview as queries
 from app.queries.overview import ListingFacts, PairingFacts
@@ -65,7 +66,7 @@ class Duration(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Listings, pairings and the first arrivals of pairings at each state, as of `at`, which took `seconds`."""
+    """Listings, pairings, their first arrivals at each state and people's decisions, as of `at`; it took `seconds`."""
 
     mark: tuple[int, int]
     at: datetime
@@ -73,6 +74,7 @@ class Count:
     listings: Tally
     pairings: Tally
     arrivals: Tally
+    decided: list[Decided]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,14 @@ class Scope:
     since: int = 0
 
     def of(self, count: Count) -> Count:
-        """The figures narrowed down; of a pairing either side's node is enough."""
-        parts = (count.listings, count.pairings, count.arrivals)
-        places = (("node",), ("offer_node", "need_node"), ("offer_node", "need_node"))
-        kept = (part.taken(self._mask(part, names)) for part, names in zip(parts, places, strict=True))
-        return Count(count.mark, count.at, count.seconds, *kept)
+        """The figures narrowed down, all but the decisions; of a pairing either side's node is enough."""
+        pair = ("offer_node", "need_node")
+        return replace(
+            count,
+            listings=count.listings.taken(self._mask(count.listings, ("node",))),
+            pairings=count.pairings.taken(self._mask(count.pairings, pair)),
+            arrivals=count.arrivals.taken(self._mask(count.arrivals, pair)),
+        )
 
     def _mask(self, part: Tally, names: tuple[str, ...]) -> Mask:
         mask = part.where("month", lambda month: month >= self.since)
@@ -137,7 +142,8 @@ class Overview:
             seen = self._kept.mark[0] if self._kept is not None else -1
             self._listings.update((row.id, row) for row in queries.listings(session, seen))
             tallies = _tallies(session, self._listings)
-        self._kept = Count(mark, now, time.perf_counter() - began, *tallies)
+            decided = judging.decided(queries.told(session, judging.TELLING))
+        self._kept = Count(mark, now, time.perf_counter() - began, *tallies, decided)
         return self._kept
 
 
@@ -193,20 +199,13 @@ def reached(pairings: Tally) -> dict[str, int]:
 
 def durations(arrivals: Tally) -> dict[str, Duration]:
     """How long it took to come to each state, of those pairings that have come to it."""
-    days = defaultdict[str, list[float]](list)
-    for state, took in zip(arrivals.of("state"), arrivals.of("days"), strict=True):
-        days[state].append(took)
-    return {state.value: _duration(days[state]) for state in WAY[1:] if days[state]}
+    found = {state.value: in_states(arrivals, (state,)) for state in WAY[1:]}
+    return {state: Duration(len(own), *own.quartiles("days")) for state, own in found.items() if len(own)}
 
 
-def _duration(days: list[float]) -> Duration:
-    lower, median, upper = quantiles(days, n=4, method="inclusive") if len(days) > 1 else 3 * days
-    return Duration(len(days), lower, median, upper)
-
-
-def in_states(pairings: Tally, states: tuple[str, ...]) -> Tally:
-    """The pairings in these states."""
-    return pairings.taken(pairings.where("state", states.__contains__))
+def in_states(rows: Tally, states: tuple[str, ...]) -> Tally:
+    """The pairings, or the arrivals, of these states."""
+    return rows.taken(rows.where("state", states.__contains__))
 
 
 def published(listings: Tally) -> Tally:

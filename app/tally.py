@@ -35,6 +35,8 @@ class Tally:
 
     def taken(self, mask: Mask) -> Tally:
         """Those rows alone."""
+        if mask.all():
+            return self
         part = Tally((), ())
         part._values = self._values
         part._codes = {name: codes[mask] for name, codes in self._codes.items()}
@@ -45,16 +47,22 @@ class Tally:
         """How many rows there are of each combination of values in these columns."""
         if not self._size:
             return Counter()
-        whole = np.zeros(self._size, np.int64)
-        for name in names:
-            whole = whole * len(self._values[name]) + self._codes[name]
-        _, first, numbers = np.unique(whole, return_index=True, return_counts=True)
-        found = Counter[tuple[Any, ...]]()
-        for row, number in zip(first.tolist(), numbers.tolist(), strict=True):
-            found[tuple(self._values[name][self._codes[name][row]] for name in names)] = number
-        return found
+        sizes = [len(self._values[name]) for name in names]
+        whole = np.ravel_multi_index([self._codes[name] for name in names], sizes)
+        numbers = np.bincount(whole)
+        there = np.nonzero(numbers)[0]
+        codes = zip(*(one.tolist() for one in np.unravel_index(there, sizes)), strict=True)
+        values = [self._values[name] for name in names]
+        keys = (tuple(own[code] for own, code in zip(values, row, strict=True)) for row in codes)
+        return Counter(dict(zip(keys, numbers[there].tolist(), strict=True)))
 
     def of(self, name: str) -> list[Any]:
         """A column."""
         values = self._values[name]
         return [values[code] for code in self._codes[name].tolist()]
+
+    def quartiles(self, name: str) -> tuple[float, float, float]:
+        """Of a column of numbers and at least one row."""
+        values = np.array(self._values[name], np.float64)[self._codes[name]]
+        lower, median, upper = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+        return lower, median, upper

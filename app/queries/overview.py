@@ -51,6 +51,16 @@ class PairingFacts(NamedTuple):
     state: str
 
 
+class Told(NamedTuple):
+    """A step that a person took, with the probability that they had before them."""
+
+    pairing: str
+    at: datetime
+    action: str
+    reason: str | None
+    probability: float
+
+
 def mark(session: Session) -> tuple[int, int]:
     """Changes with whatever is counted here but the nodes: every write of a listing, every step of a pairing."""
     written = session.exec(select(RevisionRow.number)).one()
@@ -97,6 +107,22 @@ def arrivals(session: Session, states: Collection[str]) -> list[tuple[str, str, 
     pair, state = col(StepRow.pairing_id), col(StepRow.state_after)
     chosen = columns(pair, state, func.min(StepRow.at)).where(state.in_(sorted(states))).group_by(pair, state)
     return [(pairing, arrived, at) for pairing, arrived, at in session.connection().execute(chosen)]
+
+
+def told(session: Session, actions: Collection[str]) -> list[Told]:
+    """People's steps of these kinds, each pairing's oldest first.
+
+    Steps about texts that have changed since are left out: the probability is no longer the one that was shown.
+    """
+    chosen: Any = columns(
+        col(StepRow.pairing_id), col(StepRow.at), col(StepRow.action), col(StepRow.reason), col(PairingRow.probability)
+    )
+    chosen = chosen.join(PairingRow, col(PairingRow.id) == col(StepRow.pairing_id))
+    chosen = chosen.where(col(StepRow.actor_kind) != "system", col(StepRow.action).in_(sorted(actions)))
+    chosen = chosen.where(col(StepRow.offer_version) == col(PairingRow.offer_version))
+    chosen = chosen.where(col(StepRow.need_version) == col(PairingRow.need_version))
+    chosen = chosen.order_by(col(StepRow.pairing_id), col(StepRow.number))
+    return [Told(*row) for row in session.connection().execute(chosen)]
 
 
 def _field() -> ColumnElement[str]:

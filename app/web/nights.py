@@ -10,8 +10,9 @@ from sqlmodel import Session
 
 from app import judging
 from app.access import Permission, check
-from app.asking import Data
+from app.asking import Data, Now
 from app.errors import NotFound
+from app.overview import Count
 from app.queries import nights as queries
 from app.tables import NightRow
 from app.web import night_pictures as pictures
@@ -21,19 +22,20 @@ from app.web.rendering import html, language_of
 from app.web.words import Language
 
 SHOWN = 30
+MONTHS = 24
 CHANGES = ("new", "updated", "reopened", "kept", "gone")
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/nights")
-def nights_page(request: Request, visitor: Visiting, data: Data, run: str = "") -> HTMLResponse:
+def nights_page(request: Request, visitor: Visiting, data: Data, at: Now, run: str = "") -> HTMLResponse:
     """The newest run, or the one of that name: what ran, what changed, how proposals are spread; and the last ones."""
     check(visitor.who, Permission.DECIDE)
     language = language_of(request)
     with data.reading() as session:
         rows, night = _nights(session, run)
-        found = _pictures(session, rows, night, language)
+    found = _pictures(rows, night, request.app.state.overview.count(at), language)
     publisher = request.app.state.live.publisher
     report: dict[str, Any] = night.report if night is not None else {}
     changes = {name: report.get("record", {}).get(name, 0) for name in CHANGES} if "record" in report else {}
@@ -53,12 +55,12 @@ def nights_page(request: Request, visitor: Visiting, data: Data, run: str = "") 
 
 
 @router.get("/nights/{name}.csv")
-def nights_table(request: Request, visitor: Visiting, data: Data, name: str, run: str = "") -> Response:
+def nights_table(request: Request, visitor: Visiting, data: Data, at: Now, name: str, run: str = "") -> Response:
     """One of its pictures as a file."""
     check(visitor.who, Permission.DECIDE)
     with data.reading() as session:
         rows, night = _nights(session, run)
-        return csv_of(_pictures(session, rows, night, language_of(request)), name)
+    return csv_of(_pictures(rows, night, request.app.state.overview.count(at), language_of(request)), name)
 
 
 def _nights(session: Session, run: str) -> tuple[list[NightRow], NightRow | None]:
@@ -72,16 +74,15 @@ def _nights(session: Session, run: str) -> tuple[list[NightRow], NightRow | None
     return rows, night
 
 
-def _pictures(session: Session, rows: list[NightRow], night: NightRow | None, language: Language) -> dict[str, Picture]:
+def _pictures(rows: list[NightRow], night: NightRow | None, count: Count, language: Language) -> dict[str, Picture]:
     report: dict[str, Any] = night.report if night is not None else {}
-    decided = judging.decided(queries.told(session, judging.TELLING))
     found = (
         pictures.stages(report, language),
         pictures.drops(report, language),
         pictures.exposure(report, language),
         pictures.quality(rows, language),
-        pictures.decisions(judging.months(decided), language),
-        pictures.calibration(judging.bands(decided), language),
+        pictures.decisions(judging.months(count.decided)[-MONTHS:], language),
+        pictures.calibration(judging.bands(count.decided), language),
     )
     return {one.name: one for one in found}
 

@@ -89,10 +89,13 @@ def flows(pairings: Tally, language: Language) -> Picture:
     _ = language.words.gettext
     found = pairings.counted("direction", "field", "country")
     order = sorted(found, key=lambda key: (-found[key], *(part or "~" for part in key)))
+    ways, fields, partners = (set(part) for part in zip(*order, strict=True)) if order else (set(), set(), set())
+    named = {one: country(language, one) for one in partners}
+    named_ways = {one: label(language, "way", one) for one in ways}
+    named_fields = {one: label(language, "field", one) for one in fields}
     rows: list[list[Cell]] = [
-        [label(language, "way", way), label(language, "field", field), country(language, partner), found[key]]
-        for key in order
-        for way, field, partner in [key]
+        [named_ways[way], named_fields[field], named[partner], found[way, field, partner]]
+        for way, field, partner in order
     ]
     columns = [(_("Direction"), "text"), (_("Field"), "text"), (_("Country"), "text"), (_("Pairings"), "number")]
     said = _("A pairing counts under the first field of its offer, or of its need where the offer names none.")

@@ -12,8 +12,8 @@ import pytest
 
 from app import judging
 from app.judging import Decided
-from app.queries import nights as queries
-from app.tables import NightRow, StepRow
+from app.queries.overview import Told
+from app.tables import NightRow
 from tests.app.conftest import World
 from tests.app.programme import add_listing, add_pairing
 
@@ -162,9 +162,8 @@ def test_decisions_are_counted_by_month_and_by_probability(reported: World) -> N
 
 
 def test_the_last_telling_step_of_a_pairing_counts() -> None:
-    def step(action: str, reason: str | None = None) -> tuple[StepRow, float]:
-        facts = {"offer_version": 1, "need_version": 1, "actor_kind": "person", "actor_id": "x", "state_after": "x"}
-        return StepRow(pairing_id="p", number=1, at=BEGAN, action=action, reason=reason, **facts), 0.7
+    def step(action: str, reason: str | None = None) -> Told:
+        return Told("p", BEGAN, action, reason, 0.7)
 
     assert judging.decided([step("shortlist"), step("decline", "wrong_problem")]) == [Decided(BEGAN, 0.7, False)]
     assert judging.decided([step("decline", "too_early"), step("shortlist")]) == [Decided(BEGAN, 0.7, True)]
@@ -178,8 +177,3 @@ def test_an_interval_holds_its_share() -> None:
         (band,) = judging.bands([Decided(BEGAN, 0.5, one < hits) for one in range(10)])
         assert 0 <= band.low <= band.share <= band.high + 1e-9 <= 1 + 1e-9
         assert band.high - band.low > 0.25
-
-
-def test_the_decisions_are_read_alike_on_each_database(database: Any) -> None:
-    with database.reading() as session:
-        assert queries.told(session, judging.TELLING) == []

@@ -82,6 +82,7 @@ def test_the_figures_are_those_counted_by_hand_on_each_database(database: Databa
         ("public_health", "need"): 1,
         (None, "need"): 1,
     }
+    assert sorted((one.probability, one.accepted) for one in count.decided) == [(0.5, False), *4 * [(0.5, True)]]
     assert by_node(count.pairings, ("contracted", "completed")) == {ids["Chongqing"]: 2, ids["Almaty"]: 2}
 
 
