@@ -17,25 +17,25 @@ function exposure({ rows, codes, columns }, look) {
   };
 }
 
-function quality({ rows, columns }, look) {
+function quality({ rows, columns }, look, width) {
   const line = (at, color, symbol, type) => ({ type: "line", name: columns[at], symbol, symbolSize: 8, itemStyle: { color, decal: { symbol: "none" } }, lineStyle: { color, type, width: 2 }, data: rows.map((row) => row[at]) });
   return {
     legend: { top: 0, left: 0, itemWidth: 34, textStyle: { color: look.quiet } },
     tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: look.paper, borderColor: look.edge, textStyle: { color: look.ink, fontSize: 13 }, valueFormatter: part },
-    grid: { left: 4, right: 16, top: 70, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 16, top: width < 820 ? 74 : 40, bottom: 4, containLabel: true },
     xAxis: axis(look, { type: "category", boundaryGap: false, data: rows.map(([name]) => name) }),
     yAxis: axis(look, { type: "value", ...SHARES }),
     series: [line(2, look.accent, "circle", "solid"), line(3, look.accent, "diamond", "dashed"), line(4, look.warn, "rect", "solid"), line(5, look.warn, "triangle", "dashed")],
   };
 }
 
-function decisions({ rows, columns }, look) {
+function decisions({ rows, columns }, look, width) {
   const bar = (at, color) => ({ type: "bar", name: columns[at], stack: "decisions", barMaxWidth: 36, itemStyle: { color }, data: rows.map((row) => row[at]) });
   return {
     legend: { top: 0, left: 0, textStyle: { color: look.quiet } },
     tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: look.paper, borderColor: look.edge, textStyle: { color: look.ink, fontSize: 13 } },
-    grid: { left: 4, right: 16, top: 84, bottom: 4, containLabel: true },
-    xAxis: axis(look, { type: "category", data: rows.map(([month, , , , rate]) => (rate === null ? month : `${month}\n${share(rate)}`)), axisLabel: { color: look.quiet } }),
+    grid: { left: 4, right: 16, top: width < 480 ? 84 : 40, bottom: 4, containLabel: true },
+    xAxis: axis(look, { type: "category", data: rows.map(([month, , , , rate]) => (rate === null ? month : `${month}\n${share(rate)}`)), axisLabel: { color: look.quiet, lineHeight: 17, hideOverlap: true } }),
     yAxis: axis(look, { type: "value", minInterval: 1 }),
     series: [bar(1, look.accent), bar(2, look.warn), bar(3, look.edge)],
   };
@@ -58,7 +58,7 @@ function calibration({ rows, codes, columns }, look) {
           symbolSize: 12,
           itemStyle: { color: codes[at][0] === "few" ? look.paper : look.accent, borderColor: look.accent, borderWidth: 2, decal: { symbol: "none" } },
         })),
-        label: { show: true, position: "right", color: look.quiet, formatter: ({ dataIndex }) => `n = ${written(rows[dataIndex][1])}` },
+        label: { show: true, position: "right", color: look.quiet, textBorderColor: look.paper, textBorderWidth: 3, formatter: ({ dataIndex }) => `n = ${written(rows[dataIndex][1])}` },
         tooltip: { formatter: ({ dataIndex }) => `${rows[dataIndex][0]}\n${columns[4]}: ${share(rows[dataIndex][4])} (${share(rows[dataIndex][5])} – ${share(rows[dataIndex][6])})\n${columns[1]}: ${written(rows[dataIndex][1])}` },
       },
     ],
