@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -112,6 +113,22 @@ def test_every_picture_is_drawn_from_its_table_and_nothing_complains(
             whole = [(value, cell) for value, cell in zip(row, cells, strict=True) if isinstance(value, int)]
             assert all(cell in (f"{value:,}", "0%", "100%", f"{value}.0") for value, cell in whole), (row, cells)
         assert label == said, "a picture says what it shows to those who cannot see it"
+
+
+@pytest.mark.parametrize(("path", "name"), [("/overview", "flows"), ("/overview", "listings"), ("/nights", "quality")])
+def test_what_a_pointer_asks_for_is_drawn_without_a_complaint(
+    browser: webdriver.Chrome, service: Served, path: str, name: str
+) -> None:
+    drawn(browser, service, path)
+    canvas = browser.find_element(By.CSS_SELECTOR, f'[data-picture="{name}"] canvas')
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    before = browser.execute_script("return arguments[0].toDataURL()", canvas)
+    for across in range(-4, 5):
+        aside = across * canvas.size["width"] // 10
+        ActionChains(browser, 20).move_to_element_with_offset(canvas, aside, 0).perform()
+    after = browser.execute_script("return arguments[0].toDataURL()", canvas)
+    assert after != before, "a tooltip is part of the picture"
+    assert complaints(browser) == []
 
 
 def test_a_picture_is_saved_with_what_it_shows(browser: webdriver.Chrome, service: Served, tmp_path: Path) -> None:
