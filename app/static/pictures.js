@@ -88,20 +88,67 @@ function picture(section, { init }, option, extras) {
   }).observe(canvas);
   const button = section.querySelector("button.png");
   button.hidden = false;
-  button.addEventListener("click", () => save(chart, section.dataset.picture));
+  button.addEventListener("click", () => save(chart, section));
   section.dataset.drawn = "";
   return again;
 }
 
-/** The picture as a file, on the page's ground and in twice the size. */
-async function save(chart, name) {
-  const shown = chart.renderToCanvas({ pixelRatio: 2, backgroundColor: theme().paper });
+/** The picture as a file, in twice the size, with its title, its sentence and its legend above it. */
+async function save(chart, section) {
+  const look = theme();
+  const shown = headed(chart.renderToCanvas({ pixelRatio: 2, backgroundColor: look.paper }), section, look);
   const blob = await new Promise((done) => shown.toBlob(done, "image/png"));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `${name}.png`;
+  link.download = `${section.dataset.picture}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function headed(picture, section, look) {
+  const whole = document.createElement("canvas");
+  const brush = whole.getContext("2d");
+  const fonts = { title: `600 34px ${look.font}`, text: `26px ${look.font}` };
+  const margin = 16;
+  const lines = [["title", section.querySelector("h2, h3").textContent], ["text", section.querySelector(".hint").textContent]].flatMap(([kind, text]) => {
+    brush.font = fonts[kind];
+    return wrapped(brush, text, picture.width - 2 * margin).map((line) => [kind, line]);
+  });
+  const legend = [...section.querySelectorAll(".legend li[class]")];
+  const top = 48 * (lines.length + (legend.length ? 1 : 0)) + margin;
+  Object.assign(whole, { width: picture.width, height: picture.height + top });
+  brush.fillStyle = look.paper;
+  brush.fillRect(0, 0, whole.width, whole.height);
+  brush.drawImage(picture, 0, top);
+  lines.forEach(([kind, line], at) => {
+    brush.font = fonts[kind];
+    brush.fillStyle = kind === "title" ? look.ink : look.quiet;
+    brush.fillText(line, margin, 48 * at + 42);
+  });
+  brush.font = fonts.text;
+  let across = margin;
+  for (const { className, textContent } of legend) {
+    brush.strokeStyle = className === "out" ? look.accent : look.warn;
+    brush.lineWidth = 6;
+    brush.setLineDash(className === "out" ? [] : [14, 10]);
+    brush.beginPath();
+    brush.moveTo(across, top - 26);
+    brush.lineTo(across + 80, top - 26);
+    brush.stroke();
+    brush.fillText(textContent, across + 96, top - 18);
+    across += 140 + brush.measureText(textContent).width;
+  }
+  return whole;
+}
+
+/** A text in lines that fit, broken where its language breaks. */
+function wrapped(brush, text, width) {
+  const lines = [""];
+  for (const { segment } of new Intl.Segmenter(document.documentElement.lang, { granularity: "word" }).segment(text)) {
+    if (brush.measureText(lines.at(-1) + segment).width <= width) lines[lines.length - 1] += segment;
+    else lines.push(segment.trimStart());
+  }
+  return lines;
 }
 
 /** The table in the place of a picture that cannot be drawn. */
