@@ -109,6 +109,12 @@ LABELS: dict[str, dict[str, str]] = {
         "target_countries": N_("Target countries"),
         "excluded_countries": N_("Excluded countries"),
     },
+    "facet": {
+        "direction": N_("Direction"),
+        "field": N_("Field"),
+        "country": N_("Country"),
+        "node": N_("Node"),
+    },
     "contract": {
         "development": N_("Technology development"),
         "transfer": N_("Technology transfer"),
