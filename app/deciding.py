@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +11,7 @@ from sqlmodel import Session
 from app import pairings
 from app.access import Principal
 from app.audit import Audit
+from app.errors import VersionMismatch
 from app.pairings import Action, Answer
 from app.queries import pairings as queries
 from app.tables import PairingRow
@@ -30,6 +32,15 @@ STEPS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What somebody has read before deciding: the versions of the pairing, the offer and the need."""
+
+    pairing: int
+    offer: int
+    need: int
+
+
 def decide(
     session: Session,
     log: Audit,
@@ -37,17 +48,20 @@ def decide(
     pairing_id: str,
     decision: Decision,
     answer: Answer,
-    version: int,
+    read: Read,
     catalogue: str,
     now: datetime,
 ) -> PairingRow:
     """Take the steps of a decision, all or none; one that is sent a second time changes nothing.
 
-    Raises NotFound, VersionMismatch where somebody has changed the pairing since `version`, Unusable.
+    Raises NotFound, VersionMismatch where the pairing or one of the texts is another by now, Unusable.
     """
     row, sides = pairings.visible(session, who, pairing_id)
-    if _is_made(session, who, row, decision, answer, version):
+    if _is_made(session, who, row, decision, answer, read.pairing):
         return row
+    if (read.offer, read.need) != (sides.offer.version, sides.need.version):
+        raise VersionMismatch("one of the two texts has been revised since you read it; read it again")
+    version = read.pairing
     for action in STEPS[decision]:
         step = pairings.take(session, who, row, sides, action, answer, version, catalogue, now)
         log.record(session, who, f"pairing.{action}", row.id, now, step=step.number, state=row.state)

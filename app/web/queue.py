@@ -5,6 +5,7 @@ Everything works with plain forms and links. `queue.js` asks for the same addres
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from sqlmodel import Session
 from app import deciding, pairings
 from app.access import Permission, Principal, check
 from app.asking import Data, Log, Now, Search
-from app.deciding import STEPS, Decision
+from app.deciding import STEPS, Decision, Read
 from app.errors import AppError, Conflict, FieldError, NotFound, Unusable, VersionMismatch
 from app.pairings import Answer, Reason, State
 from app.queries import accounts
@@ -113,7 +114,7 @@ def decide_proposal(
         decision, answer = _read(form)
         with data.writing() as session:
             row = deciding.decide(
-                session, log, form.who, pairing_id, decision, answer, _version(form), search.catalogue.digest, at
+                session, log, form.who, pairing_id, decision, answer, _what_was_read(form), search.catalogue.digest, at
             )
     except Unusable as error:
         return _once_more(request, form, data, search, at, choice, pairing_id, error)
@@ -174,9 +175,10 @@ def _read(form: Sent) -> tuple[Decision, Answer]:
     return Decision(decision), Answer(step.side, step.reason, step.note)
 
 
-def _version(form: Sent) -> int:
-    text = form.text("version")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+def _what_was_read(form: Sent) -> Read:
+    """The versions that the form's page showed; ones that never were where it says nothing of them."""
+    numbers = [int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0 for text in form.text("read").split(".")]
+    return Read(*numbers) if len(numbers) == 3 else Read(0, 0, 0)
 
 
 def _once_more(
@@ -217,6 +219,7 @@ def _too_late(
             "titles": [one.record.get("title") for one in sides.both],
             "step": last,
             "actor": _actor(session, last),
+            "revised": row.version == _what_was_read(form).pairing,
             "own": {name: form.text(name) for name in ("decision", "reason", "side", "note")},
         }
         if is_part(request):

@@ -90,7 +90,7 @@ def test_it_is_for_those_who_decide(world: World) -> None:
         assert partner.get(path).status_code == 403
         assert browser(world).get(path).headers["location"].startswith("/sign-in?")
     token = fields(partner.get("/account").text)["csrf"]
-    form = {"csrf": token, "version": "1", "decision": "accept"}
+    form = {"csrf": token, "read": "1.1.1", "decision": "accept"}
     assert partner.post(f"/queue/{pairing}", data=form).status_code == 403
     assert world.manager.post(f"/queue/{pairing}", data=form).status_code == 403
     assert state(world, pairing) == "proposed"
@@ -246,6 +246,32 @@ def test_what_the_service_or_a_partner_did_meanwhile_is_named_too(world: World, 
         listings.withdraw(session, offer, utc_now())
     late = decide(manager, page, "accept")
     assert (late.status_code, "the service itself" in late.text) == (412, True)
+
+
+def test_nobody_decides_on_a_text_that_they_have_not_read(world: World, manager: TestClient) -> None:
+    pairing = propose(world, 1)[0]
+    page = read(manager)
+    with world.database.writing() as session:
+        need = session.get(ListingRow, "need-000000")
+        assert need is not None
+        need.version, need.record = 2, need.record | {"title": "Something else"}
+        session.add(need)
+    late = decide(manager, page, "decline", reason="terms", note="kept")
+    assert late.status_code == 412
+    assert "One of the two texts has been revised" in late.text
+    assert "kept" in late.text
+    assert len(steps(world, pairing)) == 1
+    page = read(manager)
+    assert "The text has been revised since the proposal was made." in page
+    assert decide(manager, page, "accept").status_code == 303
+    assert steps(world, pairing)[1]["need_version"] == 2
+
+
+@pytest.mark.parametrize("said", ["", "1", "1.1", "1.1.1.1", "1.1.x", "²", "9.9.9"])
+def test_a_form_that_does_not_say_what_was_read_decides_nothing(world: World, manager: TestClient, said: str) -> None:
+    pairing = propose(world, 1)[0]
+    assert decide(manager, read(manager), "accept", read=said).status_code == 412
+    assert state(world, pairing) == "proposed"
 
 
 def test_a_decision_that_arrives_twice_counts_once(world: World, manager: TestClient) -> None:
