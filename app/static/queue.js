@@ -72,7 +72,8 @@ function decide(form, button) {
   if (isPending(shown.dataset.id)) return;
   const fields = new FormData(form, button);
   fields.delete("csrf");
-  const entry = { id: shown.dataset.id, path: new URL(form.action).pathname, fields: [...fields], at: Date.now() };
+  const path = form.getAttribute("action");
+  const entry = { id: shown.dataset.id, path, fields: [...fields], at: Date.now() };
   localStorage.setItem(store + entry.id, JSON.stringify(entry));
   shown.querySelector("details.no").open = false;
   const decision = { entry, shown, timer: setTimeout(() => send(decision), grace) };

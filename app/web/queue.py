@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -106,10 +106,16 @@ def proposal_page(
 
 @router.post("/queue/{pairing_id}")
 def decide_proposal(
-    request: Request, pairing_id: str, form: DecisionForm, data: Data, search: Search, log: Log, at: Now
+    request: Request,
+    pairing_id: str,
+    form: DecisionForm,
+    data: Data,
+    search: Search,
+    log: Log,
+    at: Now,
+    choice: Choice,
 ) -> Response:
     """Take up, hold or decline a proposal, and go on to the next."""
-    choice = chosen(**_kept(form.text("keep")))
     try:
         decision, answer = _read(form)
         with data.writing() as session:
@@ -276,12 +282,6 @@ def _address(request: Request, choice: Chosen, row: PairingRow | None = None, **
     query = urlencode(_given(request, choice) | more)
     path = "/queue" if row is None else f"/queue/{row.id}"
     return f"{path}?{query}" if query else path
-
-
-def _kept(query: str) -> dict[str, str]:
-    """The choices in a form's copy of the address."""
-    fields = dict(parse_qsl(query[:2_000]))
-    return {name: fields.get(name, "")[:LONGEST] for name in asdict(Chosen())}
 
 
 def _without_empty(query: dict[str, str]) -> dict[str, str]:
