@@ -156,7 +156,7 @@ function keyPressed(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || help.open || localStorage.getItem("dukou.keys") === "off") return;
   const reasons = current().querySelector("details.no");
   const key = event.key.toLowerCase();
-  if (key === "?") return openHelp();
+  if (key === "?" || key === "？") return openHelp();
   if (key === "u") return pending.length ? takeBack(pending.at(-1)) : toast(said.saidNothing, { seconds: 3 });
   if (key === "escape") return closeReasons();
   if (key === "d" && reasons) {

@@ -86,6 +86,11 @@ class Desk:
     def comes(self, pairing: str | None) -> None:
         self.until(lambda: self.shown == pairing)
 
+    def has_the_next(self) -> None:
+        """Wait until the next proposal is there."""
+        come = "performance.getEntriesByType('resource').some((one) => one.name.includes('after=') && one.responseEnd)"
+        self.until(lambda: self.driver.execute_script(f"return {come}"))
+
     def said(self, selector: str, text: str) -> None:
         """Wait for a part of the page to say something."""
         self.until(lambda: text in self.driver.find_element(By.CSS_SELECTOR, selector).text)
@@ -216,11 +221,7 @@ def test_leaving_the_page_sends_what_is_decided_at_once(desk: Desk) -> None:
 def test_without_a_connection_nothing_is_lost(desk: Desk) -> None:
     ids = propose(desk.world, 3)
     desk.open()
-    desk.until(
-        lambda: desk.driver.execute_script(
-            "return performance.getEntriesByType('resource').some(one => one.name.includes('after='))"
-        )
-    )
+    desk.has_the_next()
     offline(desk.driver, really=True)
     try:
         desk.press("a")
@@ -287,6 +288,23 @@ def test_signed_out_meanwhile_the_decision_waits_for_the_next_sign_in(desk: Desk
     desk.driver.add_cookie(cookie)
     desk.open()
     desk.until(lambda: desk.decided(ids[0]) == [("shortlist", None)])
+
+
+def test_titles_are_text_wherever_they_are_said(desk: Desk) -> None:
+    title = "<img src=x onerror=\"document.title='taken over'\">"
+    ids = propose(desk.world, 2, offers=[{"title": title}])
+    body = {"action": "decline", "reason": "terms"}
+    path = f"/api/v1/pairings/{ids[1]}/steps"
+    desk.open()
+    desk.has_the_next()
+    assert desk.world.other_manager.post(path, json=body, headers={"If-Match": '"1"'}).status_code == 201
+    desk.press("a")
+    desk.said("#toasts", f"Accepted: {title}")
+    desk.comes(ids[1])
+    desk.press("h")
+    desk.said("#conflicts", title)
+    assert desk.driver.find_elements(By.CSS_SELECTOR, "#queue img, #toasts img") == []
+    assert desk.driver.title == "Queue · Dukou"
 
 
 def test_the_keys_can_be_switched_off(desk: Desk) -> None:
