@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, String, and_, cast, func, or_
 from sqlmodel import Session, col, select
@@ -42,6 +42,14 @@ class Counts:
     levels: Counter[float] = field(default_factory=Counter)
 
 
+class Told(NamedTuple):
+    """What can be chosen of a listing."""
+
+    node: str
+    country: str
+    fields: frozenset[str]
+
+
 def nearest(session: Session, who: Principal, chosen: Chosen, place: Place | None, *, back: bool) -> PairingRow | None:
     """The proposal that follows a place, or the one before it; the first of all where there is no place."""
     wanted = (
@@ -64,44 +72,41 @@ def nearest(session: Session, who: Principal, chosen: Chosen, place: Place | Non
 def counts(session: Session, who: Principal, chosen: Chosen) -> Counts:
     """How many proposals there are for each choice, under the other choices."""
     total, found = 0, Counts()
-    for probability, values in _kinds(session, who):
+    for (level, direction, one, other), number in _kinds(session).items():
+        nodes = {one.node, other.node}
+        if not (who.sees_all or nodes & (who.nodes or set())):
+            continue
+        fields, countries = one.fields | other.fields, {one.country, other.country}
+        values = {"direction": {direction or UNKNOWN}, "field": fields, "country": countries, "node": nodes}
         missed = [name for name in FACETS if (wanted := getattr(chosen, name)) and wanted not in values[name]]
-        reached = probability >= chosen.least
-        if not missed and reached:
-            total += 1
         if not missed:
-            found.levels.update(level for level in LEVELS if probability >= level)
-        if reached and len(missed) < 2:
-            for name in missed or FACETS:
-                found.of[name].update(values[name])
+            for reached in LEVELS:
+                found.levels[reached] += number if level >= reached else 0
+        if level < chosen.least or len(missed) > 1:
+            continue
+        total += 0 if missed else number
+        for name in missed or FACETS:
+            for value in values[name]:
+                found.of[name][value] += number
     return Counts(total, found.of, found.levels)
 
 
-def _kinds(session: Session, who: Principal) -> Iterator[tuple[float, dict[str, frozenset[str]]]]:
-    """The probability of each proposal and what can be chosen of it. A listing's text is looked into once."""
-    pairs = session.exec(
+def _kinds(session: Session) -> Counter[tuple[float, str | None, Told, Told]]:
+    """How many proposals there are of each kind: the level that they reach, the direction, and what the sides tell."""
+    told = _told(session)
+    rows = session.exec(
         select(PairingRow.offer_id, PairingRow.need_id, PairingRow.probability, PairingRow.direction).where(
             PairingRow.state == PROPOSED
         )
-    ).all()
-    known = _listings(session)
-    for offer, need, probability, direction in pairs:
-        one, other = known[offer], known[need]
-        nodes = frozenset((one["node"], other["node"]))
-        if who.sees_all or nodes & (who.nodes or frozenset()):
-            yield (
-                probability,
-                {
-                    "direction": frozenset((direction or UNKNOWN,)),
-                    "field": one["field"] | other["field"],
-                    "country": frozenset((one["country"], other["country"])),
-                    "node": nodes,
-                },
-            )
+    )
+    return Counter(
+        (next((level for level in LEVELS if probability >= level), 0.0), direction, told[offer], told[need])
+        for offer, need, probability, direction in rows
+    )
 
 
-def _listings(session: Session) -> dict[str, dict[str, Any]]:
-    """What can be chosen of each listing that takes part in a proposal."""
+def _told(session: Session) -> dict[str, Told]:
+    """What each listing that takes part in a proposal tells."""
     proposed = PairingRow.state == PROPOSED
     taking_part = select(PairingRow.offer_id).where(proposed).union(select(PairingRow.need_id).where(proposed))
     rows = session.execute(
@@ -109,10 +114,7 @@ def _listings(session: Session) -> dict[str, dict[str, Any]]:
         .join(OrganisationRow, col(ListingRow.organisation_id) == col(OrganisationRow.id))
         .where(col(ListingRow.id).in_(taking_part))
     )
-    return {
-        name: {"node": node, "country": country or UNKNOWN, "field": _listed(fields)}
-        for name, node, country, fields in rows
-    }
+    return {name: Told(node, country or UNKNOWN, _listed(fields)) for name, node, country, fields in rows}
 
 
 def _listed(text: str | None) -> frozenset[str]:
