@@ -1,7 +1,7 @@
 """The pages: one module and one router for each part of them."""
 
-from app.web import accounts, nights, search
+from app.web import accounts, listing, listing_actions, listings, nights, search
 
-routers = (search.router, accounts.router, nights.router)
+routers = (search.router, accounts.router, nights.router, listings.router, listing.router, listing_actions.router)
 
 __all__ = ["routers"]

@@ -94,6 +94,10 @@ class Sent:
         found = self._fields.get(name, "")
         return found if isinstance(found, str) else ""
 
+    def texts(self, name: str) -> list[str]:
+        """All fields of that name, in their order."""
+        return [one for one in self._fields.getlist(name) if isinstance(one, str)]
+
 
 def sent(permission: Permission) -> object:
     """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld."""
