@@ -62,7 +62,7 @@ def listing_view(
     language = language_of(request)
     with data.reading() as session:
         row = listings.readable(session, who, listing_id)
-        view = _head(session, who, row, language)
+        view = _head(session, who, row)
         view["consents"] = own_listings.consents(session, row) if view["ours"] else []
     listing = listings.listing_of(row)
     view |= {
@@ -90,7 +90,7 @@ def advice_page(
     check(who, Permission.POST)
     with data.reading() as session:
         row = listings.owned(session, who, listing_id)
-        view = _head(session, who, row, language)
+        view = _head(session, who, row)
         one = advice.draft_of(session, who, row)
     view |= {"tab": "advice", "done": done, "refused": "", "notice": "", "near": [], "fields": _stated(one)}
     view |= {
@@ -112,7 +112,7 @@ def matches_page(request: Request, listing_id: str, visitor: Visiting, data: Dat
     check(who, Permission.MATCH)
     with data.reading() as session:
         row = listings.owned(session, who, listing_id)
-        view = _head(session, who, row, language)
+        view = _head(session, who, row)
         view["answered"] = answered(session, who, row)
     view |= {"tab": "matches", "done": "", "refused": "", "notice": "", "good": [], "weak": [], "missed": []}
     listing = listings.listing_of(row)
@@ -120,7 +120,7 @@ def matches_page(request: Request, listing_id: str, visitor: Visiting, data: Dat
         with searching("listing"):
             results = search.matches(listing, MATCHES, Sight(who, without=row.organisation_id))
             near = search.missed(listing, MISSED, Sight(who))
-        shown = cards(data, who, row.id, results, listing.side.opposite, language)
+        shown = cards(data, who, results, listing.side.opposite, language)
         view["good"] = [one for one in shown if one["probability"] >= results.threshold]
         view["weak"] = [one for one in shown if one["probability"] < results.threshold]
         view |= {"missed": missed_cards(near, language), "threshold": results.threshold}
@@ -138,7 +138,7 @@ def versions_page(
     check(who, Permission.POST)
     with data.reading() as session:
         row = listings.owned(session, who, listing_id)
-        view = _head(session, who, row, language)
+        view = _head(session, who, row)
         versions = queries.versions(session, row.id)
         names = own_listings.names_of(session, [one.actor for one in versions])
     by_number = {one.version: one for one in versions}
@@ -170,7 +170,7 @@ def differences(before: ListingVersionRow, after: ListingVersionRow, language: L
     ]
 
 
-def _head(session: Session, who: Principal, row: ListingRow, language: Language) -> dict[str, Any]:
+def _head(session: Session, who: Principal, row: ListingRow) -> dict[str, Any]:
     """What every page of a listing has: its title, whose it is, what can be done with it."""
     owner = queries.owner(session, row)
     listing, ours = listings.listing_of(row), who.holds(owner.id, owner.node_id)

@@ -26,9 +26,7 @@ SHOWN = 20
 OVER = (State.DECLINED, State.LAPSED, State.WITHDRAWN)
 
 
-def cards(
-    data: Database, who: Principal, listing_id: str, results: Results, side: Side, language: Language
-) -> list[dict[str, Any]]:
+def cards(data: Database, who: Principal, results: Results, side: Side, language: Language) -> list[dict[str, Any]]:
     """Results, each with the pairing that there is of it, if `who` may know."""
     pairs = {(one.pairing.offer, one.pairing.need) for one in results.items}
     with data.reading() as session:
