@@ -100,9 +100,12 @@ class Sent:
 
 
 def sent(permission: Permission) -> object:
-    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld."""
+    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld, and
+    SignInNeeded for a stranger who may not send it: what the form says is then of no interest."""
 
     def checked(request: Request, visitor: Visiting, fields: Annotated[FormData, Depends(posted)]) -> Sent:
+        if visitor.who is PUBLIC:
+            check(PUBLIC, permission)
         form = Sent(visitor, fields)
         if request.headers.get("sec-fetch-site", "none") not in OURS or not _fits(visitor, form.text(FIELD)):
             raise FormTooOld("the form was not sent from a page of this service; reload the page and send it again")

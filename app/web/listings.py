@@ -95,6 +95,7 @@ def card(row: ListingRow, organisation: str, language: Language, *, waiting: boo
     reads = waiting and row.status == Status.SUBMITTED
     return {
         "row": row,
+        "waits": reads,
         "title": listing.title or listing.body[:100],
         "text": listing.body if reads else "",
         "language": tag(listing.language or (language_of_text(listing) if reads else None)),
