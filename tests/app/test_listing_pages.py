@@ -200,7 +200,7 @@ def test_each_mistake_is_told_at_its_field_and_all_that_was_typed_stays(partner:
 def test_a_mistake_is_told_in_chinese(partner: TestClient) -> None:
     page = partner.get("/listings/new?lang=zh")
     page = partner.post("/listings/new?lang=zh", data=hidden(page.text) | {"do": "post", "side": "need"})
-    assert "请填写标题或描述" in page.text
+    assert "请填写标题或描述" in page.text, page.text
 
 
 def test_a_form_posts_once_however_often_it_is_sent(world: World, partner: TestClient) -> None:
