@@ -464,7 +464,7 @@ def test_nothing_of_a_text_runs_in_any_page(world: World, partner: TestClient, m
     data = (
         hidden(manager.get("/listings/new").text)
         | {"side": "offer", "owner": EVIL, "do": "post"}
-        | {name: EVIL for name in ("title", "description", "region", "keywords", "target_countries", "classifications")}
+        | dict.fromkeys(("title", "description", "region", "keywords", "target_countries", "classifications"), EVIL)
     )
     pages += [manager.post("/listings/new", data=data), manager.post("/listings/preview", data=data)]
     for page in pages:
