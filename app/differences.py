@@ -26,26 +26,41 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key of a record whose value differs; of texts also the pieces."""
+    """One key of a record whose value differs; of texts also the pieces. `language`: that of a translation."""
 
     name: str
     before: Any
     after: Any
     pieces: tuple[Piece, ...] = ()
+    language: str = ""
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """What differs between two records, in the order of a record's keys."""
     old, new = _one_name(before), _one_name(after)
+    found = []
+    for name in KEYS:
+        if name == "translations":
+            found += _translated(old.get(name) or [], new.get(name) or [])
+        elif old.get(name) != new.get(name):
+            found.append(_change(name, old.get(name), new.get(name)))
+    return found
+
+
+def _change(name: str, before: Any, after: Any, language: str = "") -> Change:
+    told = pieces(before or "", after or "") if name in TEXTS else ()
+    return Change(name, before, after, told, language)
+
+
+def _translated(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[Change]:
+    """What differs in each language, in the order in which the languages came."""
+    old, new = ({one["language"]: one for one in translations} for translations in (before, after))
     return [
-        Change(
-            name,
-            old.get(name),
-            new.get(name),
-            pieces(old.get(name) or "", new.get(name) or "") if name in TEXTS else (),
-        )
-        for name in KEYS
-        if old.get(name) != new.get(name)
+        _change(name, was.get(name), now.get(name), language)
+        for language in dict.fromkeys([*old, *new])
+        for was, now in [(old.get(language, {}), new.get(language, {}))]
+        for name in ("origin", "title", "summary", "description")
+        if (was.get(name) or "") != (now.get(name) or "")
     ]
 
 

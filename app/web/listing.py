@@ -21,6 +21,7 @@ from app.queries import own_listings
 from app.snapshot import Sight
 from app.tables import ListingRow, ListingVersionRow, NodeRow
 from app.web.forms import Visiting
+from app.web.labels import tongue
 from app.web.listing_matches import answered, cards, missed_cards
 from app.web.listing_words import WHOSE, hint_words, language_of_text, name_of, tag, told
 from app.web.listings import may_change
@@ -160,7 +161,7 @@ def differences(before: ListingVersionRow, after: ListingVersionRow, language: L
     """What differs between two versions, in words."""
     return [
         {
-            "name": name_of(language, one.name),
+            "name": name_of(language, one.name) + (f" · {tongue(language, one.language)}" if one.language else ""),
             "pieces": one.pieces,
             "before": told(language, one.name, one.before),
             "after": told(language, one.name, one.after),

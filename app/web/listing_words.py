@@ -40,11 +40,12 @@ NAMES = {
     "organisation": N_("Name to show"),
     "sample": N_("Sample data"),
     "owner": N_("Organisation"),
+    "origin": N_("Translated"),
 }
 KINDS = {"fields": "field", "modes": "mode", "partner_types": "partner"}
 SINGLE = {"side": "side", "stage": "stage", "ipr": "ipr", "disclosure": "disclosure"}
 SIGNS = {"<": "<", "<=": "≤", "=": "=", ">=": "≥", ">": ">"}
-ORIGINS = {"author": N_("by the author"), "machine": N_("by a machine")}
+ORIGINS = {"author": N_("by a person"), "machine": N_("by a machine")}
 WHOSE = {"author": N_("stated by the author"), "manager": N_("stated by a manager")}
 
 
@@ -78,8 +79,8 @@ def _told_one(language: Language, key: str, value: Any) -> list[str]:
             return [figure(language, one) for one in value]
         case "budget":
             return [band(language, value)]
-        case "translations":
-            return [f"{tongue(language, one['language'])}: {one.get('title') or ''}" for one in value]
+        case "origin":
+            return [_(ORIGINS[value])]
         case "sample":
             return [_("yes")]
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]

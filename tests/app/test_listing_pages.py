@@ -422,7 +422,15 @@ def test_two_versions_are_compared_word_by_word(world: World, partner: TestClien
     page = partner.get(f"/listings/{one['id']}/versions?before=1&after=2").text
     assert "Dry &lt;b&gt;tea&lt;/b&gt; <del>slowly</del><ins>quickly</ins>" in page
     assert "<del>3</del> → <ins>5</ins>" in page
-    assert "<del>quickly</del><ins>at once</ins>" in partner.get(f"/listings/{one['id']}/versions").text
+    arabic = {"language": "ar", "origin": "author", "title": "شاي"}
+    world.post(world.offerer, {"reference": "v", "side": "offer", "title": "Dry tea", "translations": [arabic]})
+    assert re.search(
+        r"Title · Arabic</h3>\s*<p class=.whole. dir=.auto.><ins>شاي</ins>",
+        partner.get(f"/listings/{one['id']}/versions").text,
+    )
+    assert (
+        "<del>quickly</del><ins>at once</ins>" in partner.get(f"/listings/{one['id']}/versions?before=2&after=3").text
+    )
 
 
 def test_matches_come_with_what_was_left_out_and_why(world: World, partner: TestClient) -> None:
