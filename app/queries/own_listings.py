@@ -35,19 +35,32 @@ class Chosen:
 
 def counts(session: Session, who: Principal, chosen: Chosen) -> dict[str, int]:
     """How many there are of each status, whatever status is chosen."""
-    found = select(ListingRow.status, func.count()).join(OrganisationRow).where(held(who), *_narrowed(chosen))
-    return dict(session.exec(found.group_by(ListingRow.status)).all())
+    found = select(ListingRow.status, func.count()).where(held(who), *_narrowed(chosen)).group_by(ListingRow.status)
+    if chosen.organisation or not (who.sees_all or who.role is Role.PARTNER):
+        found = found.join(OrganisationRow)
+    return dict(session.exec(found).all())
 
 
 def page(
-    session: Session, who: Principal, chosen: Chosen, sort: str, after: tuple[datetime, str] | None, limit: int
+    session: Session,
+    who: Principal,
+    chosen: Chosen,
+    sort: str,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    *,
+    rare: bool = False,
 ) -> list[tuple[ListingRow, str]]:
-    """The next `limit`, each with its organisation's name, after a place (a time and an id) of that order."""
+    """The next `limit`, each with its organisation's name, after a place (a time and an id) of that order.
+
+    `rare`: so few listings have the status that is chosen that they are best looked up by it; else it is hidden from
+    the planner, who takes it for telling and would sort nearly all there are.
+    """
     name, latest_first = SORTS[sort]
     when = col(getattr(ListingRow, name))
     found = select(ListingRow, OrganisationRow.name).join(OrganisationRow).where(held(who), *_narrowed(chosen))
     if chosen.status:
-        found = found.where(ListingRow.status == chosen.status)
+        found = found.where((col(ListingRow.status) if rare else func.coalesce(ListingRow.status, "")) == chosen.status)
     if sort == "ending":
         found = found.where(when.is_not(None))
     if after is not None:
