@@ -149,6 +149,16 @@ document.getElementById("discard").addEventListener("click", () => {
   location.assign(new URL(form.action).pathname);
 });
 
+// A link to a field opens the section that it is in.
+document.addEventListener("click", (event) => {
+  const place = document.getElementById(event.target.closest('a[href^="#"]')?.hash.slice(1) ?? "");
+  if (!place || !form.contains(place)) return;
+  event.preventDefault();
+  const section = place.closest("details");
+  if (section) section.open = true;
+  (place.matches("fieldset") ? place.querySelector("input") : place).focus();
+});
+
 advice.addEventListener("click", (event) => {
   const field = event.target.closest("[data-field]")?.dataset.field;
   if (!field) return;

@@ -25,6 +25,7 @@ from app.web.words import Language
 from matching import FIELDS, Side
 
 SHOWN = 25
+READ = 10  # of those that wait: a manager reads each
 HINTS = 3  # on a listing that waits
 RARE = 2_000  # listings of one status that are sorted in no time
 
@@ -57,24 +58,26 @@ def listings_page(
     status, side, field = _one_of(status, tuple(Status)), _one_of(side, tuple(Side)), _one_of(field, FIELDS)
     chosen = Chosen(status, side, field, organisation.strip()[:200], q.strip()[:200])
     sort = _one_of(sort, tuple(SORTS)) or ("waiting" if status == Status.SUBMITTED else "changed")
+    moderates = Permission.MODERATE in who.permissions
+    reads = moderates and status == Status.SUBMITTED
+    shown = READ if reads else SHOWN
     with data.reading() as session:
         counts = queries.counts(session, who, chosen)
         rare = who.sees_all and counts.get(status, 0) < RARE
-        found = queries.page(session, who, chosen, sort, _place(after), SHOWN + 1, rare=rare)
+        found = queries.page(session, who, chosen, sort, _place(after), shown + 1, rare=rare)
         names = [] if who.role is Role.PARTNER else queries.organisation_names(session, who)
     kept = {"status": status, "side": side, "field": field, "organisation": chosen.organisation, "q": chosen.text}
     kept = {name: value for name, value in kept.items() if value}
     language = language_of(request)
-    moderates = Permission.MODERATE in who.permissions
     view = {
         "chosen": chosen,
         "counts": counts,
         "statuses": _statuses(moderates),
         "total": sum(counts.values()),
         "narrowed": any(name != "status" for name in kept),
-        "rows": [card(row, name, language, waiting=moderates) for row, name in found[:SHOWN]],
-        "onwards": _address(kept | {"sort": sort, "after": _cursor(found[SHOWN - 1][0], sort)})
-        if found[SHOWN:]
+        "rows": [card(row, name, language, waiting=reads) for row, name in found[:shown]],
+        "onwards": _address(kept | {"sort": sort, "after": _cursor(found[shown - 1][0], sort)})
+        if found[shown:]
         else "",
         "later": bool(after),
         "sort": sort,
@@ -92,18 +95,17 @@ def listings_page(
 
 
 def card(row: ListingRow, organisation: str, language: Language, *, waiting: bool = False) -> dict[str, Any]:
-    """A listing as the list shows it; one that waits with what a manager reads before deciding, if `waiting`."""
+    """A listing as the list shows it; with what a manager reads before deciding, if it is `waiting`."""
     listing = listing_of(row)
-    reads = waiting and row.status == Status.SUBMITTED
     return {
         "row": row,
-        "waits": reads,
+        "waits": waiting,
         "title": listing.title or listing.body[:100],
-        "text": listing.body if reads else "",
-        "language": tag(listing.language or (language_of_text(listing) if reads else None)),
+        "text": listing.body if waiting else "",
+        "language": tag(listing.language or (language_of_text(listing) if waiting else None)),
         "organisation": organisation,
         "fields": told(language, "fields", list(listing.fields)),
-        "hints": hint_words(language, hints(row.record, listing)[:HINTS]) if reads else [],
+        "hints": hint_words(language, hints(row.record, listing)[:HINTS]) if waiting else [],
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -83,7 +84,10 @@ def wide(browser: webdriver.Chrome, width: int) -> None:
 
 
 def wait(browser: webdriver.Chrome, condition: Any) -> Any:
-    return WebDriverWait(browser, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
+    """Until something holds, also across pages: what is read may belong to one that is just going."""
+    changing = (NoSuchElementException, StaleElementReferenceException)
+    waiting = WebDriverWait(browser, PATIENCE, poll_frequency=0.05, ignored_exceptions=changing)
+    return waiting.until(lambda _: condition())
 
 
 def one(browser: webdriver.Chrome, css: str) -> Any:
@@ -118,6 +122,8 @@ def test_a_partner_posts_a_need_with_live_advice(service: Served, form: webdrive
     write(form, title=TITLE)
     wait(form, lambda: "What would make it easier to find" in advice(form))
     assert "There is only a title" in advice(form)
+    one(form, '#advice a[href="#modes"]').click()
+    assert form.switch_to.active_element.get_attribute("name") == "modes"
     write(form, description=TEXT)
     wait(form, lambda: "There is only a title" not in advice(form))
     wait(form, lambda: "Is it here already?" in advice(form))
