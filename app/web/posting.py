@@ -170,7 +170,7 @@ def _advice(request: Request, form: Sent, data: Database, search: Live, typed: T
     record = record_of(trial, language)
     with data.reading() as session:
         owner = _owner(session, form.who, trial, language)
-        return advice_view(session, search, form.who, record, owner, form.text("replaces"), language)
+    return advice_view(data, search, form.who, record, owner, form.text("replaces"), language)
 
 
 def _form(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlmodel import Session
-
 from app import advice
 from app.access import Permission, Principal
+from app.db import Database
 from app.errors import NotReady
 from app.hints import hints
 from app.record import Record, read_record
@@ -33,7 +32,7 @@ NOTHING: dict[str, Any] = {
 
 
 def advice_view(
-    session: Session,
+    data: Database,
     live: Live,
     who: Principal,
     record: Record,
@@ -45,7 +44,8 @@ def advice_view(
     readable = _readable(record)
     if readable is None:
         return NOTHING | {"state": "empty"}
-    one = advice.draft(session, who, readable, owner, replaces)
+    with data.reading() as session:
+        one = advice.draft(session, who, readable, owner, replaces)
     view = NOTHING | {"state": "advised", "hints": hint_words(language, hints(readable, one.listing))}
     try:
         found, results = advice.preview(live, who, one, MATCHES)
