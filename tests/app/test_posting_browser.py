@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,14 +42,28 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def opened(profile: Path, **preferences: int) -> webdriver.Chrome:
+    """A browser with a profile of its own."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    options.add_experimental_option("prefs", preferences)
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    driver = opened(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A browser without scripts."""
+    driver = opened(tmp_path_factory.mktemp("plain"), **{"profile.managed_default_content_settings.javascript": 2})
     yield driver
     driver.quit()
 
@@ -280,3 +295,27 @@ def test_a_field_that_is_suggested_is_taken_with_one_press(form: webdriver.Chrom
     one(form, "[data-field=environment]").click()
     assert one(form, "input[name=fields][value=environment]").is_selected()
     assert one(form, "input[name=fields][value=environment]").is_displayed()
+
+
+def test_without_scripts_a_listing_is_looked_over_and_posted(
+    service: Served, plain: webdriver.Chrome, password: str
+) -> None:
+    plain.get(f"{service.address}/sign-in?lang=en&next=/listings/new")
+    sign_in(plain, password)
+    choose(plain, "need")
+    write(plain, title=TITLE, description=TEXT)
+    one(plain, "button[value=check]").click()
+    wait(plain, lambda: str(OFFER["title"]) in advice(plain))
+    assert value(plain, "title") == TITLE
+    plain.find_elements(By.CSS_SELECTOR, "#posting > details > summary")[1].click()
+    one(plain, "button[value=figure]").click()
+    wait(plain, lambda: one(plain, "#figure-0-parameter").is_displayed())
+    write(plain, **{"figure-0-parameter": "life", "figure-0-value": "a year"})
+    one(plain, "#send").click()
+    wait(plain, lambda: "1500 or 0.5" in one(plain, ".errors").text)
+    assert plain.switch_to.active_element.get_attribute("id") == "figure-0-value"
+    plain.switch_to.active_element.clear()
+    write(plain, **{"figure-0-value": "12"})
+    one(plain, "#send").click()
+    wait(plain, lambda: "The listing is posted" in one(plain, "main").text)
+    assert "life ≥ 12" in one(plain, "main").text
