@@ -83,10 +83,10 @@ def narrowed(chosen: SelectOfScalar[ListingRow], wanted: Wanted) -> SelectOfScal
             chosen = chosen.where(column == value)
     if wanted.organisation is not None:
         chosen = chosen.where(ListingRow.organisation_id == wanted.organisation)
-    return chosen.where(*_told(wanted))
+    return chosen.where(*told(wanted))
 
 
-def _told(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def told(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     """What is read from the record, where codes stand as their author wrote them: in either case, or not at all."""
     record = col(ListingRow.record)
     if wanted.country is not None:

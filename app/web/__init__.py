@@ -1,7 +1,17 @@
 """The pages: one module and one router for each part of them."""
 
-from app.web import accounts, nights, overview, queue, search
+from app.web import accounts, listing, listing_actions, listings, nights, overview, posting, queue, search
 
-routers = (search.router, accounts.router, nights.router, overview.router, queue.router)
+routers = (
+    search.router,
+    accounts.router,
+    nights.router,
+    overview.router,
+    queue.router,
+    listings.router,
+    posting.router,
+    listing.router,
+    listing_actions.router,
+)
 
 __all__ = ["routers"]

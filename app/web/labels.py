@@ -230,6 +230,7 @@ LABELS: dict[str, dict[str, str]] = {
         "lapsed": N_("lapsed, no longer found"),
     },
     "problem": {
+        "Sign in": N_("You have been signed out. Sign in again, and then do it once more; nothing has been changed."),
         "Too many requests": N_("Too many attempts in a short time. Wait a minute and try again."),
         "Form too old": N_(
             "This form was not sent from a page that you have just opened here. "
