@@ -6,7 +6,7 @@ offered and mutual, and back; declined, lapsed or withdrawn from every open stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -118,6 +118,18 @@ class Answer:
     reason: Reason | None = None
     note: str | None = None
     consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Two pairings of opposite direction between two organisations."""
+
+    first: tuple[PairingRow, Sides]
+    second: tuple[PairingRow, Sides]
+
+    @property
+    def probability(self) -> float:
+        return self.first[0].probability * self.second[0].probability
 
 
 def visible(session: Session, who: Principal, pairing_id: str) -> tuple[PairingRow, Sides]:
@@ -254,6 +266,27 @@ def record_contract(
     session.add(contract)
     session.flush()
     return contract
+
+
+def introduction(session: Session, who: Principal, pairing_id: str) -> Sides:
+    """Both sides of a pairing that are introduced, whose contacts may be shown. Raises NotFound, Conflict."""
+    row, sides = visible(session, who, pairing_id)
+    if row.state not in INTRODUCED:
+        raise Conflict(f"the pairing is {row.state}; contacts are shown once both sides are introduced")
+    return sides
+
+
+def may_read_note(who: Principal, step: StepRow) -> bool:
+    """Notes are for managers and for who wrote them."""
+    return who.role is not Role.PARTNER or step.actor_id == who.id
+
+
+def exchanges(session: Session, who: Principal) -> Iterator[Exchange]:
+    """Organisations that each have an offer for a need of the other, as far as `who` may see both, the best first."""
+    for first, second, _, _ in queries.exchanges(session, OPEN):
+        both = [(row, queries.sides(session, row)) for row in (first, second)]
+        if all(may_see(who, row, sides) for row, sides in both):
+            yield Exchange(both[0], both[1])
 
 
 def close_for(session: Session, who: Principal, listing: ListingRow, action: Action, now: datetime) -> None:
