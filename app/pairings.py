@@ -188,7 +188,7 @@ def move(
     before = State(row.state)
     if action is A.INTEREST:
         _note_interest(row, answer, now)
-    row.state = _target(row, before, action)
+    row.state = target(row, before, action)
     row.held_from = before if action is A.HOLD else None
     row.version, row.updated_at = row.version + 1, now
     session.add(row)
@@ -331,8 +331,8 @@ def _note_interest(row: PairingRow, answer: Answer, now: datetime) -> None:
         row.need_interest_at = row.need_interest_at or now
 
 
-def _target(row: PairingRow, before: State, action: Action) -> State:
-    """Where the step leads; offered to both and wanted by both, it is mutual."""
+def target(row: PairingRow, before: State, action: Action) -> State:
+    """Where a step leads; offered to both and wanted by both, it is mutual."""
     both = row.offer_interest_at is not None and row.need_interest_at is not None
     if action is A.RELEASE:
         return State(row.held_from or S.SHORTLISTED)

@@ -149,7 +149,7 @@ def page(
         .join(NEED, col(PairingRow.need_id) == col(NEED.id))
         .join(OFFERER, col(OFFER.organisation_id) == col(OFFERER.id))
         .join(SEEKER, col(NEED.organisation_id) == col(SEEKER.id))
-        .where(_visible(who, shown))
+        .where(visible_to(who, shown))
     )
     if wanted.states:
         chosen = chosen.where(col(PairingRow.state).in_(wanted.states))
@@ -168,8 +168,8 @@ def page(
     return list(session.exec(chosen.order_by(col(PairingRow.probability).desc(), col(PairingRow.id)).limit(limit)))
 
 
-def _visible(who: Principal, shown: Collection[str]) -> ColumnElement[bool]:
-    """`app.pairings.may_see`, as a condition."""
+def visible_to(who: Principal, shown: Collection[str]) -> ColumnElement[bool]:
+    """`app.pairings.may_see`, as a condition. `shown`: the states that a partner sees whatever the other side shows."""
     if who.sees_all:
         return true()
     if who.role is not Role.PARTNER:
