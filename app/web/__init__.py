@@ -1,7 +1,7 @@
 """The pages: one module and one router for each part of them."""
 
-from app.web import accounts, nights, search
+from app.web import accounts, nights, pipeline, search
 
-routers = (search.router, accounts.router, nights.router)
+routers = (search.router, accounts.router, nights.router, pipeline.router)
 
 __all__ = ["routers"]
