@@ -130,6 +130,11 @@ class Live:
         return self._snapshot is not None
 
     @property
+    def threshold(self) -> float | None:
+        """The probability from which a match is good; None until the models are there."""
+        return None if self._loaded is None else self._loaded.models.fusion.threshold
+
+    @property
     def state(self) -> IndexState | None:
         """What it answers from now; None until it is ready."""
         loaded, snapshot = self._loaded, self._snapshot

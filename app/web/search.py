@@ -12,6 +12,7 @@ from app.metrics import searching
 from app.results import Found, Results
 from app.search import Live
 from app.snapshot import Sight
+from app.web.evidence import NOTICEABLE, verdict
 from app.web.forms import Visiting
 from app.web.labels import N_, country, label
 from app.web.rendering import html, language_of
@@ -19,7 +20,6 @@ from app.web.words import Language
 from matching import InvalidListing, Side
 
 LIMIT = 10
-NOTICEABLE = 0.1  # log-odds below which a part is not worth a word
 
 router = APIRouter(include_in_schema=False)
 
@@ -72,7 +72,7 @@ def _card(found: Found, results: Results, side: Side, language: Language) -> dic
         "country": country(language, found.listing.country),
         "direction": label(language, "direction", pairing.direction),
         "organisation": found.listing.organisation,
-        "verdict": label(language, "verdict", _verdict(pairing.probability, results.threshold)),
+        "verdict": label(language, "verdict", verdict(pairing.probability, results.threshold)),
         "percent": round(100 * pairing.probability),
         "raises": [name for name, value in named if value >= NOTICEABLE],
         "lowers": [name for name, value in named if value <= -NOTICEABLE],
@@ -80,13 +80,6 @@ def _card(found: Found, results: Results, side: Side, language: Language) -> dic
         "offer_language": languages[0],
         "need_language": languages[1],
     }
-
-
-def _verdict(probability: float, threshold: float) -> str:
-    """Words for a probability."""
-    if probability < threshold:
-        return "possible" if probability >= threshold / 2 else "unlikely"
-    return "very_likely" if probability >= max(0.8, threshold) else "likely"
 
 
 def _live(request: Request) -> Live:
