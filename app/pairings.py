@@ -80,6 +80,7 @@ BEFORE_INTRODUCTION = (S.PROPOSED, S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL)
 CLOSED = (S.DECLINED, S.LAPSED, S.WITHDRAWN)
 TOLD = (S.OFFERED, S.MUTUAL, S.INTRODUCED, S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)  # both sides have been asked
 UNDER_WAY = (S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL, S.INTRODUCED, S.NEGOTIATING)  # somebody has taken them up
+CONTRACTS = (S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)  # in which a contract is written down or corrected
 INTRODUCED = (S.INTRODUCED, S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)
 
 
@@ -254,7 +255,7 @@ def record_contract(
     session: Session, who: Principal, row: PairingRow, facts: dict[str, Any], now: datetime
 ) -> ContractRow:
     """Write down or correct the contract of a pairing under negotiation or later. Raises Conflict."""
-    if row.state not in (S.NEGOTIATING, S.CONTRACTED, S.COMPLETED):
+    if row.state not in CONTRACTS:
         raise Conflict(f"the pairing is {row.state}; a contract is recorded once it is under negotiation")
     contract = queries.contract(session, row.id)
     if contract is None:

@@ -111,6 +111,19 @@ LABELS: dict[str, dict[str, str]] = {
         "target_countries": N_("Target countries"),
         "excluded_countries": N_("Excluded countries"),
     },
+    "decision": {
+        "not_covered": N_("No entry of the catalogue covers it"),
+        "licensed": N_("An entry covers it, and the licence or letter of intent is there"),
+        "refused": N_("It must not go out"),
+    },
+    "gate": {
+        "none": N_("Not needed: no technology leaves the country"),
+        "unscreened": N_("Not yet screened"),
+        "undecided": N_("Waits for a person's decision"),
+        "refused": N_("Refused"),
+        "open": N_("Decided: the introduction may be made"),
+    },
+    "control": {"restricted": N_("Restricted"), "prohibited": N_("Prohibited")},
     "contract": {
         "development": N_("Technology development"),
         "transfer": N_("Technology transfer"),

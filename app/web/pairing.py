@@ -43,7 +43,14 @@ MENDABLE = (Conflict, VersionMismatch, Unusable)  # what is answered by the same
 
 @router.get("/pairings/{pairing_id}")
 def pairing_page(
-    request: Request, pairing_id: str, visitor: Visiting, data: Data, search: Search, at: Now, do: str = "", done: str = ""
+    request: Request,
+    pairing_id: str,
+    visitor: Visiting,
+    data: Data,
+    search: Search,
+    at: Now,
+    do: str = "",
+    done: str = "",
 ) -> Response:
     """A pairing; `do` names the step whose form is open."""
     check(visitor.who, Permission.PAIRINGS)
@@ -200,10 +207,12 @@ def _refused(
         row, sides = pairings.visible(session, form.who, pairing_id)
         gate = compliance.gate(session, row, sides.offer, search.catalogue.digest)
         refused = Refused.of(kind, error, form.text("action"), gate, {name: form.text(name) for name in names})
-        between = pairing_view.between(session, form.who, row, _version(form), language)
+        between = pairing_view.between(session, form.who, row, _version(form))
         if is_part(request) and address.startswith("/pipeline"):
             shown = pipeline.moved(form.who, session, pairing_id, address, at)
             shown |= {"problem": language.words.gettext(refused.problem), "between": between}
             return html(request, "pipeline_moved.html", shown, refused.status)
         view = pairing_view.view(session, form.who, pairing_id, search, at)
-    return html(request, "pairing.html", view | {"refused": refused, "between": between, "do": refused.action}, refused.status)
+    return html(
+        request, "pairing.html", view | {"refused": refused, "between": between, "do": refused.action}, refused.status
+    )

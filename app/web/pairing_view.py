@@ -24,7 +24,6 @@ from app.tables import ContractRow, PairingRow, ScreeningRow, StepRow
 from app.web import evidence
 from app.web.cards import card
 from app.web.labels import N_
-from app.web.words import Language
 
 FORWARD = (  # the steps that lead towards a contract
     Action.SHORTLIST,
@@ -44,7 +43,9 @@ WRONG = {
     "decision": N_("Choose what you have concluded."),
     "type": N_("Choose the type of contract."),
     "value": N_("Give an amount without letters, such as 120000, or leave it empty."),
-    "currency": N_("Value and currency belong together: give both or neither. A currency has three letters, such as CNY."),
+    "currency": N_(
+        "Value and currency belong together: give both or neither. A currency has three letters, such as CNY."
+    ),
     "signed_on": N_("Give the day on which it was signed."),
     "starts_on": N_("Give a day, or leave it empty."),
     "ends_on": N_("It cannot end before it starts."),
@@ -55,7 +56,10 @@ SHUT = {
     Gate.UNDECIDED: N_("At the compliance gate a named person has to decide first."),
     Gate.REFUSED: N_("At the compliance gate the introduction has been refused."),
 }
-CHANGED = N_("Someone else was quicker. Nothing of yours has been saved, and what you entered is still here: see what has happened, and decide again.")
+CHANGED = N_(
+    "Someone else was quicker. Nothing of yours has been saved, and what you entered is still here: "
+    "see what has happened, and decide again."
+)
 NOT_NOW = N_("This step is not possible any more; the pairing stands elsewhere now.")
 
 
@@ -127,7 +131,7 @@ def view(session: Session, who: Principal, pairing_id: str, search: Live, at: da
     }
 
 
-def between(session: Session, who: Principal, row: PairingRow, version: int, language: Language) -> list[dict[str, Any]]:
+def between(session: Session, who: Principal, row: PairingRow, version: int) -> list[dict[str, Any]]:
     """What has been done with a pairing since that version of it."""
     return [_step(session, who, step) for step in pipeline.steps_since(session, row, version)]
 

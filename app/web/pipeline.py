@@ -132,9 +132,7 @@ def filled(who: Principal, columns: list[pipeline.Column], chosen: Filter, at: d
     }
 
 
-def moved(
-    who: Principal, session: Session, pairing_id: str, address: str, at: datetime
-) -> dict[str, Any]:
+def moved(who: Principal, session: Session, pairing_id: str, address: str, at: datetime) -> dict[str, Any]:
     """A pairing's card and how many there are in each column, after a step that was taken on the board."""
     chosen = Filter.of(address)
     totals = queries.counts(session, who, chosen.wanted(at), TOLD)
