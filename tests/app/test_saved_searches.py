@@ -59,7 +59,7 @@ def test_a_kept_search_tells_of_new_answers_once(filled: World) -> None:
     client = signed_in(filled, "manager")
     response = posted(client, "/search/saved", {"q": QUERY, "side": "offer"})
     address = str(response.headers["location"])
-    assert ' new</span>' not in client.get(address).text
+    assert " new</span>" not in client.get(address).text
     filled.post(filled.offerer, AGAIN)
     assert saved_searches.look_again(filled.app.state.live, utc_now()) == 0  # it was looked at a moment ago
     assert saved_searches.look_again(filled.app.state.live, utc_now() + timedelta(minutes=2)) == 1
