@@ -31,7 +31,7 @@ PATIENCE = {  # days in a state after which a pairing is pointed out
     S.CONTRACTED: 365,
 }
 SAYS_MORE = (A.INTEREST, A.INTRODUCE, A.CONTRACT, A.DECLINE, A.WITHDRAW)  # steps that something goes with
-PAGE = 20  # cards of a column at a time
+PAGE = 10  # cards of a column at a time
 
 
 @dataclass(frozen=True, slots=True)
