@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,20 +57,23 @@ class Column:
     more: str | None
 
 
-def columns(
-    session: Session, who: Principal, wanted: Wanted, states: Sequence[State], cursor: str = ""
-) -> list[Column]:
-    """The columns of the board with the pairings that `who` sees. Raises Unusable for a cursor that is none."""
-    totals = queries.counts(session, who, wanted, TOLD)
-    after = _position(cursor, wanted)
-    ids = {state: queries.next_of(session, who, wanted, state, after, PAGE + 1, TOLD) for state in states}
-    found = queries.placed(session, [name for one in ids.values() for name in one[:PAGE]])
-    made = []
-    for state in states:
-        cards = [found[name] for name in ids[state][:PAGE]]
-        more = _cursor(cards[-1], wanted) if len(ids[state]) > PAGE else None
-        made.append(Column(state, totals.get(state, 0), cards, more))
-    return made
+def columns(session: Session, who: Principal, wanted: Wanted, states: Sequence[State]) -> list[Column]:
+    """The columns of the board, each with the first of the pairings that `who` sees."""
+    first = queries.board(session, who, wanted, states, PAGE + 1, TOLD)
+    found = queries.placed(session, [name for _, ids in first.values() for name in ids[:PAGE]])
+    return [_filled(state, *first.get(state, (0, [])), found, wanted) for state in states]
+
+
+def rest(session: Session, who: Principal, wanted: Wanted, state: State, cursor: str) -> Column:
+    """The next pairings of one column. Raises Unusable for a cursor that is none."""
+    total = queries.counts(session, who, wanted, TOLD).get(state, 0)
+    ids = queries.next_of(session, who, wanted, state, _position(cursor, wanted), PAGE + 1, TOLD)
+    return _filled(state, total, ids, queries.placed(session, ids[:PAGE]), wanted)
+
+
+def _filled(state: State, total: int, ids: Sequence[str], found: Mapping[str, Placed], wanted: Wanted) -> Column:
+    cards = [found[name] for name in ids[:PAGE]]
+    return Column(state, total, cards, _cursor(cards[-1], wanted) if len(ids) > PAGE else None)
 
 
 def possible(who: Principal, row: PairingRow, sides: Sides) -> list[Possible]:
@@ -127,12 +130,10 @@ def _cursor(last: Placed, wanted: Wanted) -> str:
     return f"{value},{last.row.id}"
 
 
-def _position(cursor: str, wanted: Wanted) -> tuple[float | datetime, str] | None:
-    if not cursor:
-        return None
+def _position(cursor: str, wanted: Wanted) -> tuple[float | datetime, str]:
     text, _, name = cursor.partition(",")
     try:
         return datetime.fromisoformat(text) if wanted.longest else float(text), name
     except ValueError as error:
-        fix = "must be a cursor that an earlier page gave, or empty"
+        fix = "must be a cursor that an earlier page gave"
         raise Unusable(f"after: {fix}", [FieldError("after", fix)]) from error

@@ -37,6 +37,11 @@ class Wanted:
     text: str = ""
     longest: bool = False
 
+    @property
+    def of_sides(self) -> bool:
+        """Whether something of the listings or of their owners is wanted."""
+        return any((self.field, self.country, self.node, self.text))
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -53,41 +58,63 @@ def counts(session: Session, who: Principal, wanted: Wanted, shown: Collection[s
     return dict(session.exec(chosen).all())
 
 
+def board(
+    session: Session, who: Principal, wanted: Wanted, states: Collection[str], limit: int, shown: Collection[str]
+) -> dict[str, tuple[int, list[str]]]:
+    """Of each state that has some: how many pairings `who` sees, and the first ones by id, in one pass over them."""
+    state = col(PairingRow.state)
+    rank = func.row_number().over(partition_by=state, order_by=(_place(wanted)[1], col(PairingRow.id))).label("rank")
+    total = func.count().over(partition_by=state).label("total")
+    chosen = _joined(select(col(PairingRow.id), state, total, rank), who, wanted, shown)
+    ranked = chosen.where(state.in_(sorted(states))).subquery()
+    found = dict[str, tuple[int, list[str]]]()
+    first = sqlalchemy.select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.state, ranked.c.rank)
+    for name, state_of, number, _ in session.connection().execute(first):
+        found.setdefault(state_of, (number, []))[1].append(name)
+    return found
+
+
 def next_of(
     session: Session,
     who: Principal,
     wanted: Wanted,
     state: str,
-    after: tuple[float | datetime, str] | None,
+    after: tuple[float | datetime, str],
     limit: int,
     shown: Collection[str],
 ) -> list[str]:
     """The next pairings of a state, by id, after a probability (or a time, if `wanted.longest`) and an id."""
-    chosen = _joined(select(col(PairingRow.id)), who, wanted, shown).where(PairingRow.state == state)
-    probability = col(PairingRow.probability)
-    place, order = (ENTERED, ENTERED.asc()) if wanted.longest else (probability, probability.desc())
-    if after is not None:
-        value, name = after
-        later = place > value if wanted.longest else place < value
-        chosen = chosen.where(or_(later, and_(place == value, col(PairingRow.id) > name)))
+    place, order = _place(wanted)
+    value, name = after
+    later = or_(place > value if wanted.longest else place < value, and_(place == value, col(PairingRow.id) > name))
+    chosen = _joined(select(col(PairingRow.id)), who, wanted, shown).where(PairingRow.state == state, later)
     return list(session.exec(chosen.order_by(order, col(PairingRow.id)).limit(limit)).all())
 
 
 def placed(session: Session, ids: Collection[str]) -> dict[str, Placed]:
     """Pairings by their ids."""
-    rows = _with_sides(sqlalchemy.select(PairingRow, OFFER, NEED, OFFERER, SEEKER, ENTERED))
+    rows = _with_sides(sqlalchemy.select(PairingRow, OFFER, NEED, OFFERER, SEEKER, ENTERED).select_from(PairingRow))
     chosen = rows.where(col(PairingRow.id).in_(list(ids)))
     return {row.id: Placed(row, Sides(*both), since) for row, *both, since in session.exec(chosen)}
 
 
+def _place(wanted: Wanted) -> tuple[Any, Any]:
+    """By what the pairings of a column are ordered, and in which way."""
+    probability = col(PairingRow.probability)
+    return (ENTERED, ENTERED.asc()) if wanted.longest else (probability, probability.desc())
+
+
 def _joined(chosen: Any, who: Principal, wanted: Wanted, shown: Collection[str]) -> Any:
-    return _with_sides(chosen).where(visible_to(who, shown), *_narrowing(wanted))
+    """A selection of pairings with what is wanted of them; both sides are only looked at where that matters."""
+    chosen = chosen.select_from(PairingRow)
+    if not who.sees_all or wanted.of_sides:
+        chosen = _with_sides(chosen).where(visible_to(who, shown))
+    return chosen.where(*_narrowing(wanted))
 
 
 def _with_sides(chosen: Any) -> Any:
     return (
-        chosen.select_from(PairingRow)
-        .join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
+        chosen.join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
         .join(NEED, col(PairingRow.need_id) == col(NEED.id))
         .join(OFFERER, col(OFFER.organisation_id) == col(OFFERER.id))
         .join(SEEKER, col(NEED.organisation_id) == col(SEEKER.id))

@@ -97,15 +97,18 @@ def pipeline_page(
     check(visitor.who, Permission.PAIRINGS)
     if view == "exchanges":
         return _exchanges(request, visitor.who, data, at)
-    states = tuple(one for one in chosen.states if one == state) or chosen.states
-    cursor = request.query_params.get("after", "")
+    only = next((one for one in chosen.states if one == state), None)
+    wanted, cursor = chosen.wanted(at), request.query_params.get("after", "")
     with data.reading() as session:
-        columns = pipeline.columns(session, visitor.who, chosen.wanted(at), states, cursor if len(states) == 1 else "")
+        if only is not None and cursor:
+            columns = [pipeline.rest(session, visitor.who, wanted, only, cursor)]
+        else:
+            columns = pipeline.columns(session, visitor.who, wanted, chosen.states if only is None else [only])
         nodes = _nodes(session, visitor.who)
-    shown = {**filled(visitor.who, columns, chosen, at), "nodes": nodes, "one": state if len(states) == 1 else ""}
+    shown = {**filled(visitor.who, columns, chosen, at), "nodes": nodes, "one": only}
     shown["countries"] = countries(language_of(request))
-    template = "pipeline_more.html" if is_part(request) and len(states) == 1 else "pipeline.html"
-    return html(request, template, shown | {"after": cursor})
+    template = "pipeline_more.html" if is_part(request) and only is not None else "pipeline.html"
+    return html(request, template, shown)
 
 
 def filled(who: Principal, columns: list[pipeline.Column], chosen: Filter, at: datetime) -> dict[str, Any]:
