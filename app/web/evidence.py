@@ -16,7 +16,7 @@ from matching import Listing
 from matching.language import detect
 
 WORD = re.compile(r"\w")
-NOTICEABLE, STRONG = 0.1, 1.0  # log-odds: below the first a part is not worth a word
+NOTICEABLE = 0.1  # log-odds below which a part is not worth a word
 USUAL_THRESHOLD = 0.5  # until the models are loaded
 SECTIONS = ("summary", "description", "advantages", "requirement")  # in the order in which a text is read for matching
 WANTED = ("country", "fields", "trl", "stage", "ipr", "modes", "partner_types", "budget")

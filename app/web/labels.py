@@ -124,6 +124,12 @@ LABELS: dict[str, dict[str, str]] = {
         "open": N_("Decided: the introduction may be made"),
     },
     "control": {"restricted": N_("Restricted"), "prohibited": N_("Prohibited")},
+    "facet": {
+        "direction": N_("Direction"),
+        "field": N_("Field"),
+        "country": N_("Country"),
+        "node": N_("Node"),
+    },
     "contract": {
         "development": N_("Technology development"),
         "transfer": N_("Technology transfer"),
