@@ -236,6 +236,14 @@ LABELS: dict[str, dict[str, str]] = {
         "gone": N_("gone"),
         "lapsed": N_("lapsed"),
     },
+    "change": {
+        "new": N_("new proposals"),
+        "updated": N_("updated"),
+        "reopened": N_("proposed again"),
+        "kept": N_("left as people decided"),
+        "gone": N_("left out, no longer published"),
+        "lapsed": N_("lapsed, no longer found"),
+    },
     "problem": {
         "Too many requests": N_("Too many attempts in a short time. Wait a minute and try again."),
         "Form too old": N_(

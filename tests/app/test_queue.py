@@ -6,6 +6,7 @@ import html
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -229,6 +230,22 @@ def test_the_second_of_two_managers_is_told_who_was_first_and_goes_on(world: Wor
     assert part.status_code == 412
     assert "<html" not in part.text
     assert "Your decision is not recorded" in part.text
+
+
+def test_of_two_decisions_at_the_same_moment_one_is_recorded(world: World, manager: TestClient) -> None:
+    ids = propose(world, 4)
+    for pairing in ids:
+        pages = [(one, read(one, f"/queue/{pairing}")) for one in (manager, world.other_manager)]
+        with ThreadPoolExecutor(2) as both:
+            sent = [
+                both.submit(decide, *pages[0], "accept"),
+                both.submit(decide, *pages[1], "decline", reason="terms", note="mine"),
+            ]
+        answers = [one.result() for one in sent]
+        assert sorted(one.status_code for one in answers) == [303, 412]
+        assert len(steps(world, pairing)) == 2
+        winner = "manager" if answers[0].status_code == 303 else "other_manager"
+        assert steps(world, pairing)[1]["actor_id"] == world.ids[winner]
 
 
 def test_what_the_service_or_a_partner_did_meanwhile_is_named_too(world: World, manager: TestClient) -> None:

@@ -336,8 +336,8 @@ def test_a_passage_shows_its_counterpart(desk: Desk) -> None:
 def test_the_filters_come_when_they_are_asked_for(desk: Desk) -> None:
     ids = propose(desk.world, 3)
     desk.open()
-    desk.driver.find_element(By.CSS_SELECTOR, ".narrow summary").click()
-    desk.said(".narrow", "3 proposals in your queue")
+    desk.driver.find_element(By.CSS_SELECTOR, ".unfold summary").click()
+    desk.said(".unfold", "3 proposals in your queue")
     desk.driver.find_element(By.PARTIAL_LINK_TEXT, "Bringing in").click()
     desk.comes(ids[1])
     desk.press("a")
