@@ -1,6 +1,18 @@
 """The pages: one module and one router for each part of them."""
 
-from app.web import accounts, listing, listing_actions, listings, nights, overview, posting, queue, search
+from app.web import (
+    accounts,
+    listing,
+    listing_actions,
+    listings,
+    nights,
+    overview,
+    pairing,
+    pipeline,
+    posting,
+    queue,
+    search,
+)
 
 routers = (
     search.router,
@@ -8,8 +20,10 @@ routers = (
     nights.router,
     overview.router,
     queue.router,
+    pipeline.router,
+    pairing.router,
     listings.router,
-    posting.router,
+    posting.router,  # before listing: /listings/new is no listing's id
     listing.router,
     listing_actions.router,
 )

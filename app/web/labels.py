@@ -10,6 +10,8 @@ def N_(text: str) -> str:
     return text
 
 
+NO_COUNTRIES = ("EU", "EZ", "QO", "UN", "XA", "XB", "ZZ")  # areas and tests among CLDR's territories
+
 LABELS: dict[str, dict[str, str]] = {
     "side": {"offer": N_("Offer"), "need": N_("Need")},
     "field": {
@@ -109,6 +111,19 @@ LABELS: dict[str, dict[str, str]] = {
         "target_countries": N_("Target countries"),
         "excluded_countries": N_("Excluded countries"),
     },
+    "decision": {
+        "not_covered": N_("No entry of the catalogue covers it"),
+        "licensed": N_("An entry covers it, and the licence or letter of intent is there"),
+        "refused": N_("It must not go out"),
+    },
+    "gate": {
+        "none": N_("Not needed: no technology leaves the country"),
+        "unscreened": N_("Not yet screened"),
+        "undecided": N_("Waits for a person's decision"),
+        "refused": N_("Refused"),
+        "open": N_("Decided: the introduction may be made"),
+    },
+    "control": {"restricted": N_("Restricted"), "prohibited": N_("Prohibited")},
     "facet": {
         "direction": N_("Direction"),
         "field": N_("Field"),
@@ -263,6 +278,15 @@ def label(language: Language, kind: str, value: object) -> str:
 def country(language: Language, code: str | None) -> str:
     """The name of a country by its code of ISO 3166-1."""
     return str(language.locale.territories.get(code, code)) if code else language.words.gettext("unknown")
+
+
+def countries(language: Language) -> list[tuple[str, str]]:
+    """All countries, code and name, in the order of their names."""
+    named = language.locale.territories.items()
+    found = [
+        (code, str(name)) for code, name in named if len(code) == 2 and code.isalpha() and code not in NO_COUNTRIES
+    ]
+    return sorted(found, key=lambda one: one[1])
 
 
 def tongue(language: Language, tag: str | None) -> str:
