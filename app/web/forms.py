@@ -99,10 +99,6 @@ class Sent:
         found = self._fields.get(name, "")
         return found if isinstance(found, str) else ""
 
-    def all(self, name: str) -> list[str]:
-        """Each value of a field that may be there several times."""
-        return [one for one in self._fields.getlist(name) if isinstance(one, str)]
-
     def names(self, prefix: str) -> list[str]:
         """The fields whose names begin so, without that beginning, in their order."""
         return [name.removeprefix(prefix) for name in self._fields if name.startswith(prefix)]
@@ -112,11 +108,18 @@ class Sent:
         found = self._fields.get(name)
         return found if isinstance(found, UploadFile) and found.filename else None
 
+    def texts(self, name: str) -> list[str]:
+        """All fields of that name, in their order."""
+        return [one for one in self._fields.getlist(name) if isinstance(one, str)]
+
 
 def sent(permission: Permission) -> object:
-    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld."""
+    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld, and
+    SignInNeeded for a stranger who may not send it: what the form says is then of no interest."""
 
     def checked(request: Request, visitor: Visiting, fields: Annotated[FormData, Depends(posted)]) -> Sent:
+        if visitor.who is PUBLIC:
+            check(PUBLIC, permission)
         form = Sent(visitor, fields)
         if request.headers.get("sec-fetch-site", "none") not in OURS or not _fits(visitor, form.text(FIELD)):
             raise FormTooOld("the form was not sent from a page of this service; reload the page and send it again")

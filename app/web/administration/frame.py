@@ -21,7 +21,7 @@ TABS = (
     ("people", N_("People"), Permission.ACCOUNTS),
     ("keys", N_("API keys"), Permission.KEYS),
     ("webhooks", N_("Webhooks"), Permission.WEBHOOKS),
-    ("catalogue", N_("Catalogue"), Permission.SCREEN),
+    ("catalogue", N_("Control catalogue"), Permission.SCREEN),
     ("audit", N_("Audit log"), Permission.AUDIT),
 )
 PAGE = 50  # rows of a list

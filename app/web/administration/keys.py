@@ -39,7 +39,7 @@ def keys_page(
 @router.post("")
 def make_key(request: Request, form: KeysForm, data: Data, log: Log, at: Now) -> Response:
     """Make a key. Its text is shown in the answer, and never again."""
-    organisation, scopes = form.text("organisation") or form.who.organisation or "", form.all("scopes")
+    organisation, scopes = form.text("organisation") or form.who.organisation or "", form.texts("scopes")
     values: dict[str, Any] = {"name": form.text("name").strip(), "scopes": scopes}
     expires_at = _end_of(form.text("until"))
     body, wrong = fitting(KeyIn, values)

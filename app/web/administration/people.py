@@ -67,9 +67,9 @@ def new_person_page(
 def invite_person(request: Request, form: AccountsForm, data: Data, log: Log, at: Now) -> Response:
     """Add a person. The invitation is shown in the answer, and never again."""
     values: dict[str, Any] = {name: form.text(name).strip() for name in ("email", "name", "role", "organisation_id")}
-    body, wrong = fitting(PersonIn, values | {"nodes": form.all("nodes")})
+    body, wrong = fitting(PersonIn, values | {"nodes": form.texts("nodes")})
     if body is None:
-        return _new_person(request, form.who, data, values | {"nodes": form.all("nodes")}, wrong, 422)
+        return _new_person(request, form.who, data, values | {"nodes": form.texts("nodes")}, wrong, 422)
     try:
         person, token = administration.invite(
             data,
@@ -99,7 +99,7 @@ def place_person(request: Request, form: AccountsForm, data: Data, log: Log, at:
     """Give someone another role or other nodes."""
     role = Role(form.text("role")) if form.text("role") in ROLES else Role.PARTNER
     organisation = _organisation_named(data, form.who, form.text("organisation")) if role is Role.PARTNER else None
-    nodes = form.all("nodes") if role is Role.MANAGER else []
+    nodes = form.texts("nodes") if role is Role.MANAGER else []
     try:
         administration.place_person(data, log, form.who, at, person_id, role, organisation, nodes)
     except (Conflict, Unusable) as error:

@@ -54,7 +54,7 @@ def create_webhook(request: Request, form: WebhooksForm, data: Data, log: Log, a
     """Have events sent to an address. The secret is shown in the answer, and never again."""
     organisation = form.text("organisation") or form.who.organisation or ""
     audience = next((one for one in Audience if one == form.text("audience")), Audience.ORGANISATION)
-    url, types = form.text("url").strip(), form.all("types")
+    url, types = form.text("url").strip(), form.texts("types")
     try:
         row = subscribing.create(
             data,
@@ -88,7 +88,7 @@ def change_webhook(
     request: Request, form: WebhooksForm, data: Data, log: Log, at: Now, subscription_id: str
 ) -> Response:
     """Change the address or the types."""
-    changes = {"url": form.text("url").strip(), "types": form.all("types")}
+    changes = {"url": form.text("url").strip(), "types": form.texts("types")}
     try:
         subscribing.change(data, log, form.who, at, request.app.state.allowed, subscription_id, changes)
     except Unusable as error:
