@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,14 +126,11 @@ class Drafts:
     def sweep(self, now: datetime) -> None:
         """Forget what is over, and what a stopped service has left half written."""
         for folder in self._folders():
-            found = self._read(folder)
-            begun = (
-                found.created_at
-                if found is not None
-                else datetime.fromtimestamp(folder.stat().st_mtime, UTC).replace(tzinfo=None)
-            )
-            if begun < now - KEPT:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process sweeps at the same time
+                found = self._read(folder)
+                written = datetime.fromtimestamp(folder.stat().st_mtime, UTC).replace(tzinfo=None)
+                if (found.created_at if found is not None else written) < now - KEPT:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _folders(self) -> Iterator[Path]:
         if self.folder.is_dir():
