@@ -33,6 +33,12 @@ RECEIVER = Path(__file__).parents[2] / "examples/receiving-platform/receiver.py"
 
 @pytest.fixture
 def served(settings: Settings) -> Iterator[tuple[World, str]]:
+    with with_worker(settings) as one:
+        yield one
+
+
+@contextmanager
+def with_worker(settings: Settings) -> Iterator[tuple[World, str]]:
     """The service with its worker on a port of its own, as `dukou serve` runs it."""
     app = create_app(settings.model_copy(update={"webhook_allow": "127.0.0.0/8"}), with_worker=True)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
