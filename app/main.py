@@ -28,6 +28,7 @@ from app.openapi import describe
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
+from app.shelf import Shelves
 from app.signing import Signing
 from app.tracing import Tracing
 from app.web.forms import Forms
@@ -55,6 +56,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         database = await run_in_threadpool(Database, settings.url)
         tracing.watch_database(database)
         app.state.database = database
+        app.state.shelves = Shelves(database)
         app.state.live = Live(settings, database)
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()

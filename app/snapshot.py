@@ -32,7 +32,8 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a search is narrowed to: a country (ISO 3166-1), a field of `FIELDS`, a node's id; None narrows nothing.
+    """What a search is narrowed to: a country (ISO 3166-1), a field of `FIELDS`, a node's id, listings by id (UTF-8);
+    None narrows nothing.
 
     A listing speaks of a field that its author or a manager states or, where none is stated, that is more likely than
     not. A listing without a country is in none.
@@ -41,6 +42,7 @@ class Wanted:
     country: str | None = None
     field: str | None = None
     node: str | None = None
+    ids: NDArray[np.bytes_] | None = None
 
     def of(self, stand: Stand, holders: Holders) -> Mask | None:
         """Which listings of one side it leaves; None for all of them."""
@@ -51,6 +53,8 @@ class Wanted:
             masks.append(stand.fields[:, FIELDS.index(self.field)] >= LIKELY)
         if self.node is not None:
             masks.append(holders.nodes == number_of(self.node))
+        if self.ids is not None:
+            masks.append(stand.among(self.ids))
         return np.logical_and.reduce(masks) if masks else None
 
 

@@ -38,8 +38,8 @@ def written_since(session: Session, number: int) -> tuple[list[Facts], list[str]
     later, record = col(ListingRow.revision) > number, col(ListingRow.record)
     plain = (ListingRow.id, ListingRow.side, ListingRow.published_at, ListingRow.updated_at)
     lists = (cast(ListingRow.corrected_fields, String), cast(record["fields"], String), cast(record["modes"], String))
-    codes = (*(record[name].as_string() for name in ("country", "region", "language", "stage")), record["trl"].as_integer())
-    chosen = select(*plain, *lists, *codes).where(later, public())  # type: ignore[call-overload]
+    codes = [record[name].as_string() for name in ("country", "region", "language", "stage")]
+    chosen = select(*plain, *lists, *codes, record["trl"].as_integer()).where(later, public())  # type: ignore[call-overload]
     gone = select(ListingRow.id).where(later, ~public())
     return [_facts(*one) for one in session.exec(chosen)], list(session.exec(gone))
 
