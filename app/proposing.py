@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from app import proposals
+from app import proposals, saved_searches
 from app.access import SYSTEM
 from app.clock import Clock, utc_now
 from app.errors import AppError, NotReady
@@ -79,6 +79,7 @@ class Proposer:
                 if self._live.is_ready:
                     propose_new(self._live)
                     screen_due(self._live, utc_now())
+                    saved_searches.look_again(self._live, utc_now())
             except NotReady:
                 continue
             except AppError as error:

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from app.db import Database
 from app.listings import listing_of
 from app.queries import listings as queries
-from app.snapshot import Holder, Sight, Snapshot
+from app.snapshot import LIKELY, Holder, Sight, Snapshot
 from app.tables import ListingRow
-from matching import Embedding, Listing, Models, Pairing, Side, answers
+from matching import FIELDS, Embedding, Listing, Models, Pairing, Side, answers
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One result: the listing on the other side, its detected language, and the pairing."""
+    """One result: the listing on the other side, its detected language, the fields it speaks of, and the pairing."""
 
     listing: Listing
     language: str
+    fields: tuple[str, ...]
     pairing: Pairing
 
 
@@ -47,11 +48,9 @@ def ranked(
     pairings = answers(snapshot.base.market, listing, embedding, limit, parts=snapshot.parts(sight))
     names = [one.offer if listing.side is Side.NEED else one.need for one in pairings]
     held = {name: listing_of(row) for name, row in shown_rows(database, names, sight).items()}
-    languages = _languages(snapshot, [name for name in names if name in held], listing.side.opposite)
+    traits = _traits(snapshot, [name for name in names if name in held], listing.side.opposite)
     items = [
-        Found(held[name], languages[name], pairing)
-        for name, pairing in zip(names, pairings, strict=True)
-        if name in held
+        Found(held[name], *traits[name], pairing) for name, pairing in zip(names, pairings, strict=True) if name in held
     ]
     return Results(tuple(items), embedding.language, models.fusion.threshold)
 
@@ -67,11 +66,13 @@ def shown_rows(database: Database, ids: Collection[str], sight: Sight) -> dict[s
     }
 
 
-def _languages(snapshot: Snapshot, names: list[str], side: Side) -> dict[str, str]:
-    """The detected language of each listing."""
-    found: dict[str, str] = {}
+def _traits(snapshot: Snapshot, names: list[str], side: Side) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The detected language of each listing and the fields that it speaks of."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for market in [snapshot.base.market, *([snapshot.tail] if snapshot.tail is not None else [])]:
         stand = market.stands[side]
-        places = stand.find(names)
-        found |= {name: str(stand.languages[at]) for name, at in zip(names, places, strict=True) if at >= 0}
+        for name, at in zip(names, stand.find(names), strict=True):
+            if at >= 0:
+                spoken_of = tuple(FIELDS[i] for i in (stand.fields[at] >= LIKELY).nonzero()[0])
+                found[name] = str(stand.languages[at]), spoken_of
     return found

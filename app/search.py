@@ -140,7 +140,7 @@ class Live:
 
     def search(self, text: str, side: Side, limit: int, language: str | None = None, *, sight: Sight) -> Results:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
-        query = _query(text, side, language)
+        query = query_of(text, side, language)
         loaded, snapshot = self._current()
         embedding = loaded.embeddings.of_text(query)
         with stage("rank"):
@@ -307,8 +307,8 @@ class Live:
             self.publisher.switch(name)
 
 
-def _query(text: str, side: Side, language: str | None) -> Listing:
-    """A free text as a listing of the side opposite to the one looked for."""
+def query_of(text: str, side: Side, language: str | None = None) -> Listing:
+    """A free text as a listing of the side opposite to the one looked for. Raises InvalidListing."""
     try:
         return read_listing({"id": "query", "side": side.opposite, "text": text, "language": language})
     except InvalidListing as error:

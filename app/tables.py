@@ -369,3 +369,22 @@ class NightRow(SQLModel, table=True):
     finished_at: datetime | None = _maybe_time()
     report: dict[str, Any] = _json()
     error: str | None = None
+
+
+class SavedSearchRow(SQLModel, table=True):
+    """A search that a person keeps. `seen` and `fresh` are ids of listings that answer it well: those that the person
+    has been shown, and those found since; `looked_to` is the revision up to which listings have been looked at."""
+
+    __tablename__ = "saved_search"
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    side: str
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    wanted: dict[str, str | None] = _json()
+    seen: list[str] = _json()
+    fresh: list[str] = _json()
+    fresh_count: int = 0
+    looked_to: int = 0
+    looked_at: datetime = _time(index=True)
+    created_at: datetime = _time()

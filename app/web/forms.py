@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from sqlmodel import Session
 from starlette.datastructures import FormData
 
 from app import accounts
 from app.access import PUBLIC, Permission, Principal, check
 from app.asking import COOKIE, Data, Now, address
 from app.errors import FormTooOld
+from app.queries.saved_searches import fresh_count
 from app.tables import PersonRow
 
 FORM_COOKIE = "dukou_form"
@@ -43,13 +45,14 @@ class Forms:
 class Visitor:
     """Who looks at a page; `csrf` is for its forms, `fresh` a cookie that is to go with them (None: it is there).
 
-    `language`: the one that the person keeps; empty for the public.
+    `language`: the one that the person keeps; empty for the public. `news`: new answers to their saved searches.
     """
 
     who: Principal
     csrf: str
     fresh: str | None = None
     language: str = ""
+    news: int = 0
 
     @property
     def name(self) -> str | None:
@@ -67,8 +70,8 @@ def visitor(request: Request, data: Data, at: Now) -> Visitor:
     """Who looks at a page, by the session's cookie alone. Counts the visit against the rate limit."""
     with data.reading() as session:
         found = accounts.of_token(session, request.cookies.get(COOKIE, ""), at)
-        person = session.get(PersonRow, found[0].id) if found is not None else None
-    one = Visitor(*found, language=person.language) if found is not None and person is not None else _stranger(request)
+        known = _known(session, *found) if found is not None else None
+    one = known or _stranger(request)
     request.state.visitor, request.state.who = one, one.who.label
     request.app.state.limits.count(one.who, address(request))
     return one
@@ -111,6 +114,11 @@ def sent(permission: Permission) -> object:
 
 def _fits(visitor: Visitor, token: str) -> bool:
     return visitor.fresh is None and hmac.compare_digest(token.encode("utf-8", "replace"), visitor.csrf.encode())
+
+
+def _known(session: Session, who: Principal, csrf: str) -> Visitor:
+    person = session.get_one(PersonRow, who.id)
+    return Visitor(who, csrf, language=person.language, news=fresh_count(session, who.id))
 
 
 def _stranger(request: Request) -> Visitor:

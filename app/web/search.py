@@ -1,77 +1,179 @@
-"""The page: a person types a need or an offer in any language and reads what answers it. Works without scripts."""
+"""The search: a person types a need or an offer in any language and reads what answers it, and why.
+
+Who is signed in also keeps searches here, and is told of new answers. Works without scripts.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from dataclasses import replace
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from app import saved_searches
+from app.access import PUBLIC, Permission
+from app.asking import Data, Now, Search
 from app.errors import NotReady
 from app.metrics import searching
+from app.queries import accounts as account_queries
+from app.queries import saved_searches as queries
 from app.results import Found, Results
 from app.search import Live
-from app.snapshot import Sight
-from app.web.forms import Visiting
+from app.snapshot import Sight, Wanted
+from app.tables import SavedSearchRow
+from app.web.forms import Sent, Visiting, Visitor, sent
 from app.web.labels import N_, country, label
-from app.web.rendering import html, language_of
+from app.web.rendering import html, language_of, see
 from app.web.words import Language
-from matching import InvalidListing, Side
+from matching import FIELDS, InvalidListing, Side
 
-LIMIT = 10
+SHOWN = 10
+DEPTH = 50  # answers that are counted, and shown where somebody wants more
 NOTICEABLE = 0.1  # log-odds below which a part is not worth a word
+CHIPS = 12  # countries offered as filters
 
 router = APIRouter(include_in_schema=False)
 
+OwnForm = Annotated[Sent, sent(Permission.SELF)]
+
 
 @router.get("/")
-def page(request: Request, visitor: Visiting, q: str = "", side: str = "offer") -> HTMLResponse:
-    """The search page; with `q` also its results: those that the visitor may see."""
-    chosen = Side(side) if side in tuple(Side) else Side.OFFER
+@router.get("/search")
+def page(
+    request: Request,
+    visitor: Visiting,
+    data: Data,
+    q: str = "",
+    side: str = "offer",
+    country: str = "",
+    field: str = "",
+    node: str = "",
+    more: bool = False,
+    saved: str = "",
+) -> HTMLResponse:
+    """The search page; with `q`, or a search that the person keeps, also its results: those that they may see."""
+    live: Live = request.app.state.live
     language = language_of(request)
-    view: dict[str, Any] = {
-        "q": q,
-        "side": chosen,
-        "good": [],
-        "weak": [],
-        "asked": bool(q.strip()),
-        "notice": None,
-        "keep": {"side": chosen, "q": q} if q else {},
-    }
+    kept = saved_searches.own(data, visitor.who, saved) if saved else None
+    chosen, wanted = _side(side), _wanted(country, field, node)
+    if kept is not None:
+        q, chosen, wanted = kept.text, Side(kept.side), Wanted(**kept.wanted)
+    view = _asked(request, visitor, data, q, chosen, wanted) | {"kept": kept, "more": more}
     status = 200
     if q.strip():
         try:
             with searching("text"):
-                results = _live(request).search(q, chosen, LIMIT, sight=Sight(visitor.who))
-            view |= _sorted(results, chosen, language)
+                results = live.search(q, chosen, DEPTH, sight=Sight(visitor.who, wanted=wanted))
+                widest = replace(wanted, country=None, field=None)
+                counted = (
+                    results
+                    if widest == wanted
+                    else live.search(q, chosen, DEPTH, sight=Sight(visitor.who, wanted=widest))
+                )
+            view |= _sorted(results, chosen, language, DEPTH if more else SHOWN, kept)
+            view["facets"] = _facets(counted)
         except NotReady as error:
-            status, view["notice"] = error.status, "failed" if _live(request).failure else "loading"
+            status, view["notice"] = error.status, "failed" if live.failure else "loading"
         except InvalidListing as error:
             status, view["notice"], view["fix"] = 422, "invalid", error.fix
+    if kept is not None and kept.fresh and status == 200:
+        saved_searches.seen(data, visitor.who, kept.id)
     return html(request, "search.html", view, status, language)
 
 
-def _sorted(results: Results, side: Side, language: Language) -> dict[str, Any]:
-    """Good results and weaker ones, each as the template wants it."""
-    shown = [(found, _card(found, results, side, language)) for found in results.items]
+@router.post("/search/saved")
+def keep(form: OwnForm, data: Data, live: Search, at: Now) -> Response:
+    """Keep a search; what answers it now is known to the person."""
+    side, text = _side(form.text("side")), form.text("q")
+    wanted = _wanted(form.text("country"), form.text("field"), form.text("node"))
+    results = live.search(text, side, DEPTH, sight=Sight(form.who, wanted=wanted))
+    row = saved_searches.keep(data, form.who, text, side, wanted, results, at)
+    return see(f"/search?saved={row.id}")
+
+
+@router.post("/search/saved/{search_id}/remove")
+def remove(search_id: str, form: OwnForm, data: Data) -> Response:
+    """Keep a search no longer."""
+    saved_searches.forget(data, form.who, search_id)
+    return see("/search")
+
+
+def _asked(request: Request, visitor: Visitor, data: Data, q: str, side: Side, wanted: Wanted) -> dict[str, Any]:
+    """What the page shows whatever is found: the question, the ways to narrow it, the searches that are kept."""
+    narrowed = {"country": wanted.country, "field": wanted.field, "node": wanted.node}
+    asked = {"side": side, "q": q} | {name: value for name, value in narrowed.items() if value}
+    known = visitor.who is not PUBLIC
+    with data.reading() as session:
+        mine = queries.of_person(session, visitor.who.id) if known else ()
+        nodes = account_queries.nodes(session) if known else []
     return {
-        "good": [card for found, card in shown if found.pairing.probability >= results.threshold],
-        "weak": [card for found, card in shown if found.pairing.probability < results.threshold],
+        "q": q,
+        "side": side,
+        "asked": bool(q.strip()),
+        "narrowed": narrowed,
+        "address": lambda **change: f"{request.url.path}?{urlencode(_without_empty(asked | change))}",
+        "keep": asked if q else {},
+        "mine": mine,
+        "nodes": nodes,
+        "good": [],
+        "weak": [],
+        "facets": {},
+        "hidden": 0,
+        "notice": None,
     }
 
 
-def _card(found: Found, results: Results, side: Side, language: Language) -> dict[str, Any]:
-    pairing = found.pairing
+def _side(text: str) -> Side:
+    return Side(text) if text in tuple(Side) else Side.OFFER
+
+
+def _wanted(country: str, field: str, node: str) -> Wanted:
+    """What of an address narrows a search; what is no country and no field narrows nothing."""
+    is_code = len(country) == 2 and country.isascii() and country.isalpha()
+    return Wanted(country.upper() if is_code else None, field if field in FIELDS else None, node or None)
+
+
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _facets(results: Results) -> dict[str, list[tuple[str, int]]]:
+    """How many of the answers speak of each field, and come from each country."""
+    fields = Counter(field for found in results.items for field in found.fields)
+    countries = Counter(found.listing.country for found in results.items if found.listing.country)
+    return {"field": [(one, fields[one]) for one in FIELDS if one in fields], "country": countries.most_common(CHIPS)}
+
+
+def _sorted(results: Results, side: Side, language: Language, most: int, kept: SavedSearchRow | None) -> dict[str, Any]:
+    """Good results and weaker ones, each as the template wants it, and how many are left out."""
+    fresh = set(kept.fresh) if kept is not None else set()
+    shown = [(found, _card(found, results, side, language, fresh)) for found in results.items[:most]]
+    return {
+        "good": [card for found, card in shown if found.pairing.probability >= results.threshold],
+        "weak": [card for found, card in shown if found.pairing.probability < results.threshold],
+        "hidden": len(results.items) - len(shown),
+    }
+
+
+def _card(found: Found, results: Results, side: Side, language: Language, fresh: set[str]) -> dict[str, Any]:
+    pairing, listing = found.pairing, found.listing
     languages = (found.language, results.language) if side is Side.OFFER else (results.language, found.language)
     parts = sorted(pairing.parts.items(), key=lambda part: -abs(part[1]))
     named = [(label(language, "part", name), value) for name, value in parts if name != "base"]
     return {
-        "title": found.listing.title or language.words.gettext(N_("Untitled listing")),
-        "text": found.listing.body,
+        "id": listing.id,
+        "title": listing.title or language.words.gettext(N_("Untitled listing")),
+        "text": listing.body,
         "language": found.language,
-        "country": country(language, found.listing.country),
+        "country": country(language, listing.country),
         "direction": label(language, "direction", pairing.direction),
-        "organisation": found.listing.organisation,
+        "organisation": listing.organisation,
+        "fields": [label(language, "field", field) for field in found.fields],
+        "unknown": [language.words.gettext(name) for name in _unknown(found)],
+        "fresh": listing.id in fresh,
         "verdict": label(language, "verdict", _verdict(pairing.probability, results.threshold)),
         "percent": round(100 * pairing.probability),
         "raises": [name for name, value in named if value >= NOTICEABLE],
@@ -82,13 +184,20 @@ def _card(found: Found, results: Results, side: Side, language: Language) -> dic
     }
 
 
+def _unknown(found: Found) -> list[str]:
+    """What the listing leaves open; it counts neither for nor against it."""
+    listing = found.listing
+    told = {
+        N_("country"): listing.country,
+        N_("field of technology"): found.fields,
+        N_("technology readiness level"): listing.trl,
+        N_("transfer mode"): listing.modes,
+    }
+    return [name for name, value in told.items() if not value]
+
+
 def _verdict(probability: float, threshold: float) -> str:
     """Words for a probability."""
     if probability < threshold:
         return "possible" if probability >= threshold / 2 else "unlikely"
     return "very_likely" if probability >= max(0.8, threshold) else "likely"
-
-
-def _live(request: Request) -> Live:
-    live: Live = request.app.state.live
-    return live

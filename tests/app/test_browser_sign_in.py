@@ -67,8 +67,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 
 def until(browser: webdriver.Chrome, path: str) -> None:
-    """Wait for the browser to be at a path."""
-    WebDriverWait(browser, test_browser.PATIENCE).until(lambda one: path in one.current_url)
+    """Wait for the browser to be at an address that ends so."""
+    WebDriverWait(browser, test_browser.PATIENCE).until(lambda one: one.current_url.split("?")[0].endswith(path))
 
 
 def press(browser: webdriver.Chrome, **fields: str) -> None:
@@ -100,7 +100,7 @@ def test_a_person_comes_in_by_each_way(browser: webdriver.Chrome, service: tuple
 
     browser.get(f"{base}/account?lang=zh")
     browser.find_element(By.CSS_SELECTOR, "a.elsewhere").click()
-    until(browser, "/interaction/")
+    WebDriverWait(browser, test_browser.PATIENCE).until(lambda one: "/interaction/" in one.current_url)
     browser.find_element(By.LINK_TEXT, "ada").click()
     until(browser, f"{base}/account")
     assert "管理员" in said(browser)

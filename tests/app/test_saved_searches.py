@@ -1,0 +1,102 @@
+"""The search page for those who are signed in: narrowing it, keeping it, being told of new answers."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlmodel import select
+
+from app import saved_searches
+from app.clock import utc_now
+from app.tables import SavedSearchRow
+from tests.app.conftest import OFFER, World
+from tests.app.signing import browser, fields, signed_in
+
+QUERY = "ceramic elbows for ore slurry pipelines"
+AGAIN = OFFER | {"reference": "again", "title": "Another wear resistant ceramic elbow for slurry pipelines"}
+
+
+def kept(world: World) -> list[SavedSearchRow]:
+    with world.database.reading() as session:
+        return list(session.exec(select(SavedSearchRow)).all())
+
+
+def posted(client: TestClient, path: str, given: dict[str, str]) -> Any:
+    """Send a form to a path, as a page of ours would."""
+    token = fields(client.get("/search").text).get("csrf") or fields(client.get("/sign-in").text)["csrf"]
+    return client.post(path, data={"csrf": token} | given)
+
+
+def test_the_answers_can_be_narrowed_by_what_they_hold(filled: World) -> None:
+    page = filled.public.get("/", params={"q": QUERY}).text
+    address = re.search(r'href="(/\?side=offer&amp;q=[^"]+&amp;country=CN)"', page)
+    assert address is not None
+    narrowed = filled.public.get(address[1].replace("&amp;", "&")).text
+    assert "耐磨陶瓷弯头" in narrowed
+    assert 'aria-current="true"' in narrowed
+    elsewhere = filled.public.get("/", params={"q": QUERY, "country": "KZ"}).text
+    assert "耐磨陶瓷弯头" not in elsewhere
+    assert "Show all again" in elsewhere
+
+
+def test_what_is_unknown_is_said(filled: World) -> None:
+    page = filled.public.get("/", params={"q": "heat pump dryer for green tea"}).text
+    assert re.search(r"<dt>Unknown</dt><dd>[^<]*technology readiness level", page)
+
+
+def test_strangers_keep_no_search(filled: World) -> None:
+    assert "Keep this search" not in filled.public.get("/", params={"q": QUERY}).text
+    response = posted(browser(filled), "/search/saved", {"q": QUERY})
+    assert response.status_code in (401, 403)
+    assert kept(filled) == []
+
+
+def test_a_kept_search_tells_of_new_answers_once(filled: World) -> None:
+    client = signed_in(filled, "manager")
+    response = posted(client, "/search/saved", {"q": QUERY, "side": "offer"})
+    address = str(response.headers["location"])
+    assert " new</span>" not in client.get(address).text
+    filled.post(filled.offerer, AGAIN)
+    assert saved_searches.look_again(filled.app.state.live, utc_now()) == 0  # it was looked at a moment ago
+    assert saved_searches.look_again(filled.app.state.live, utc_now() + timedelta(minutes=2)) == 1
+    assert saved_searches.look_again(filled.app.state.live, utc_now() + timedelta(minutes=4)) == 0  # nothing written
+    assert "1 new" in client.get("/search").text
+    page = client.get(address).text
+    assert page.count('<span class="badge accent">new</span>') == 1
+    assert page.index("Another wear resistant") < page.index('<span class="badge accent">new</span>')
+    after = client.get(address).text
+    assert "1 new" not in after
+    assert '<span class="badge accent">new</span>' not in after
+
+
+def test_the_same_search_is_kept_once_and_can_be_removed(filled: World) -> None:
+    client = signed_in(filled, "manager")
+    for _ in range(2):
+        posted(client, "/search/saved", {"q": QUERY, "field": "advanced_materials"})
+    (row,) = kept(filled)
+    assert row.wanted == {"country": None, "field": "advanced_materials", "node": None}
+    other = signed_in(filled, "other_manager")
+    assert other.get(f"/search?saved={row.id}").status_code == 404
+    assert posted(other, f"/search/saved/{row.id}/remove", {}).status_code == 404
+    assert posted(client, f"/search/saved/{row.id}/remove", {}).status_code == 303
+    assert kept(filled) == []
+
+
+@pytest.mark.parametrize("form", [{"q": "…"}, {"q": ""}])
+def test_a_text_that_cannot_be_searched_is_not_kept(filled: World, form: dict[str, str]) -> None:
+    client = signed_in(filled, "manager")
+    assert posted(client, "/search/saved", form).status_code == 422
+    assert kept(filled) == []
+
+
+def test_a_kept_search_shows_only_what_its_person_may_see(filled: World) -> None:
+    client = signed_in(filled, "other_manager")
+    posted(client, "/search/saved", {"q": QUERY})
+    filled.post(filled.offerer, AGAIN | {"disclosure": "introduction"})
+    saved_searches.look_again(filled.app.state.live, utc_now() + timedelta(minutes=2))
+    (row,) = kept(filled)
+    assert row.fresh == []
