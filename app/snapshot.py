@@ -32,8 +32,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a search is narrowed to: a country (ISO 3166-1), a field of `FIELDS`, a node's id, listings by id (UTF-8);
-    None narrows nothing.
+    """What a search is narrowed to: a country (ISO 3166-1), a field of `FIELDS`, a node's id; None narrows nothing.
 
     A listing speaks of a field that its author or a manager states or, where none is stated, that is more likely than
     not. A listing without a country is in none.
@@ -42,7 +41,6 @@ class Wanted:
     country: str | None = None
     field: str | None = None
     node: str | None = None
-    ids: NDArray[np.bytes_] | None = None
 
     def of(self, stand: Stand, holders: Holders) -> Mask | None:
         """Which listings of one side it leaves; None for all of them."""
@@ -53,8 +51,6 @@ class Wanted:
             masks.append(stand.fields[:, FIELDS.index(self.field)] >= LIKELY)
         if self.node is not None:
             masks.append(holders.nodes == number_of(self.node))
-        if self.ids is not None:
-            masks.append(stand.among(self.ids))
         return np.logical_and.reduce(masks) if masks else None
 
 
@@ -62,12 +58,13 @@ class Wanted:
 class Sight:
     """Which of the published listings `who` is shown; those of the organisation `without` are left out.
 
-    `wanted` narrows a search further; it hides nothing.
+    `wanted` and `among`, ids in UTF-8, narrow a search further; they hide nothing.
     """
 
     who: Principal
     without: str | None = None
     wanted: Wanted | None = None
+    among: NDArray[np.bytes_] | None = None
 
     def shows(self, holder: Holder) -> bool:
         if holder.organisation_id == self.without:
@@ -209,7 +206,10 @@ def _all_but(size: int, rows: NDArray[np.int64]) -> Mask | None:
 def _seen(market: Market, holders: Mapping[Side, Holders], sight: Sight) -> dict[Side, Mask | None]:
     """Which listings of a market are shown and wanted."""
     wanted = sight.wanted or Wanted()
-    return {side: _both(own.shown(sight), wanted.of(market.stands[side], own)) for side, own in holders.items()}
+    shown = {side: _both(own.shown(sight), wanted.of(market.stands[side], own)) for side, own in holders.items()}
+    if sight.among is None:
+        return shown
+    return {side: _both(mask, market.stands[side].among(sight.among)) for side, mask in shown.items()}
 
 
 def _both(one: Mask | None, other: Mask | None) -> Mask | None:

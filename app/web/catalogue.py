@@ -18,7 +18,7 @@ from app.errors import NotReady
 from app.metrics import searching
 from app.results import shown_rows
 from app.shelf import FACETS, UNKNOWN, Chosen, Shelf, Shelves
-from app.snapshot import Sight, Wanted
+from app.snapshot import Sight
 from app.web.chips import groups
 from app.web.publicly import Browsing, Spoken, address, publicly
 from app.web.versions import card
@@ -168,10 +168,10 @@ def _searched(
     data: Data, shelf: Shelf, search: Search, chosen: Chosen, language: Language, text: str
 ) -> dict[str, Any]:
     """What answers a text among what the filters leave; why not, where it cannot be searched."""
-    wanted = Wanted(ids=shelf.ids[shelf.among(chosen)]) if chosen.filters else None
+    among = shelf.ids[shelf.among(chosen)] if chosen.filters else None
     try:
         with searching("text"):
-            results = search.search(text, chosen.side, ANSWERS, sight=Sight(PUBLIC, wanted=wanted))
+            results = search.search(text, chosen.side, ANSWERS, sight=Sight(PUBLIC, among=among))
     except NotReady:
         return {"notice": "failed" if search.failure else "loading"}
     except InvalidListing as error:
