@@ -53,7 +53,7 @@ WHOLE = {
             "origin": "machine",
             "title": "Crushing line for iron ore without dust",
             "summary": "A solution is sought that lowers the dust of a crushing line and works without water.",
-            "description": "The plant crushes 4 million tonnes of ore a year. Its air holds three times the dust allowed.",
+            "description": "The plant crushes 4 million tonnes of ore a year. Its air holds three times the limit.",
         },
         {
             "language": "zh",
