@@ -10,12 +10,10 @@ from __future__ import annotations
 import argparse
 import re
 import secrets
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from headless import be, browser, prefer, resize
 from pydantic import SecretStr
 from selenium import webdriver
 from showcase import ROLES, Showcase, showcase
@@ -46,38 +44,6 @@ KNOWN = (*(f"{path}?lang={{lang}}" for path, _name, _permission in NAVIGATION), 
 ONE = ("/pairings/{pairing}?lang={lang}", "/listings/{listing}?lang={lang}")
 
 
-@contextmanager
-def browser() -> Iterator[webdriver.Chrome]:
-    """A browser without a window."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--disable-background-networking",
-    ):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver") or ""))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
-def resize(driver: webdriver.Chrome, width: int, height: int = 900) -> None:
-    """Give the page this much room, which a window cannot be made narrow enough for."""
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-
-def prefer(driver: webdriver.Chrome, scheme: str) -> None:
-    """Light or dark."""
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
 def shoot(driver: webdriver.Chrome, file: Path, width: int) -> None:
     """The whole page, as far as it goes."""
     resize(driver, width)
@@ -89,10 +55,7 @@ def shoot(driver: webdriver.Chrome, file: Path, width: int) -> None:
 
 def visit(driver: webdriver.Chrome, shown: Showcase, role: str, only: str, folder: Path) -> None:
     """All pages of one role."""
-    driver.get(f"{shown.address}/static/icon.svg")
-    driver.delete_all_cookies()
-    if role in ROLES:
-        driver.add_cookie({"name": COOKIE, "value": shown.sessions[role], "httpOnly": True, "sameSite": "Lax"})
+    be(driver, shown.address, {COOKIE: shown.sessions[role]} if role in ROLES else {})
     for template in PUBLIC if role not in ROLES else KNOWN + ONE:
         for language in LANGUAGES:
             path = template.format(lang=language, **shown.ids)
