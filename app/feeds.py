@@ -143,9 +143,8 @@ def json_feed(rows: Sequence[ListingRow], links: Links, title: str) -> dict[str,
         "feed_url": links.self,
         "next_url": links.next,
         "authors": [{"name": "Dukou"}],
-        "items": [_item(entry_of(row), links.listing(row.id)) for row in rows],
     }
-    return _given(feed)
+    return _given(feed) | {"items": [_item(entry_of(row), links.listing(row.id)) for row in rows]}
 
 
 def _item(entry: Entry, address: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import api, openid, web
+from app import api, openid, web, widget
 from app.asking import Limits
 from app.audit import Audit
 from app.db import Database
@@ -48,7 +48,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     `with_worker`: deliveries and housekeeping in this process too.
     """
     audit, metrics_token = Audit(settings.secret_bytes), settings.metrics_token_bytes
-    allowed = read_allowed(settings.webhook_allow)
+    allowed, sites = read_allowed(settings.webhook_allow), widget.read_sites(settings.embedding_sites)
     tracing = Tracing(settings.otlp_endpoint)
 
     @asynccontextmanager
@@ -88,11 +88,13 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
     app.state.openid = openid.provider(settings)
     app.state.signing = Signing(settings.secret_bytes)
     app.state.allowed = allowed
+    app.state.sites = sites
     app.state.metrics_token = metrics_token
     app.add_middleware(BodyLimit)
+    app.add_middleware(widget.Embedding, sites=sites)
     app.add_middleware(RequestLog)
     tracing.watch_application(app)
-    for router in (*api.routers, *web.routers):
+    for router in (*api.routers, *web.routers, *widget.routers):
         app.include_router(router)
     app.mount("/static", Static())
     describe(app)
@@ -171,7 +173,7 @@ def _rendered(
 
 
 def _is_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/feeds/", "/health/", "/metrics"))
+    return request.url.path.startswith(("/api/", "/feeds/", "/health/", "/metrics", "/oembed"))
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     person or key, and of attempts to sign in. `oidc_*` is the OpenID provider at which people may sign in, if there is
     one: its issuer, this service as its client, its name on the page. `webhook_allow` lists,
     with commas between, the own platforms inside the network that webhooks may go to: host:port or an address range.
+    `embedding_sites` lists the origins, with commas between, whose pages may hold the widget; `*` is all.
     `night_at` is when the worker runs the night, UTC, HH:MM; empty: it does not. `cap` and `cap_organisation` bound in
     how many proposals of a night a listing, and all listings of an organisation on one side, may be.
     `metrics_token` is what a monitoring program reads the metrics with. `otlp_endpoint` is where traces are sent; its
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr = Field(default=SecretStr(""))
     oidc_name: str = "OpenID"
     webhook_allow: str = ""
+    embedding_sites: str = ""
     night_at: str = Field(default="18:00", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
     cap: int = Field(default=25, ge=1)
     cap_organisation: int | None = Field(default=None, ge=1)

@@ -1,6 +1,21 @@
 // The kinds of picture that the pages draw, and no more of ECharts than they take.
-import { BarChart, EffectScatterChart, FunnelChart, LineChart, LinesChart, SankeyChart, ScatterChart } from "echarts/charts";
-import { AriaComponent, DatasetComponent, GeoComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
+import {
+  BarChart,
+  EffectScatterChart,
+  FunnelChart,
+  LineChart,
+  LinesChart,
+  SankeyChart,
+  ScatterChart,
+} from "echarts/charts";
+import {
+  AriaComponent,
+  DatasetComponent,
+  GeoComponent,
+  GridComponent,
+  LegendComponent,
+  TooltipComponent,
+} from "echarts/components";
 import { init, registerMap, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 

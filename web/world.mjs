@@ -1,7 +1,7 @@
 // The two files of the world map: its coastlines, and one point for every country.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { geoArea, geoCentroid } from "d3-geo";
+import { geoArea, geoCentroid, geoContains, geoEquirectangular, geoPath } from "d3-geo";
 import { feature } from "topojson-client";
 
 const require = createRequire(import.meta.url);
@@ -32,6 +32,7 @@ export function land() {
   const polygons = atlas("land-110m", "land").flatMap(polygonsOf);
   const coordinates = polygons
     .filter(([outline]) => outline.some(([, latitude]) => latitude > ANTARCTIC))
+    .flatMap(cut)
     .map((rings) => rings.map(coarse));
   const geometry = { type: "MultiPolygon", coordinates };
   return { type: "FeatureCollection", features: [{ type: "Feature", properties: { name: "land" }, geometry }] };
@@ -60,6 +61,25 @@ function atlas(file, object) {
 
 function polygonsOf({ geometry }) {
   return geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+}
+
+/** A polygon in pieces that end at the 180th meridian: on a flat map it would run all across where it crosses it. */
+function cut(coordinates) {
+  const rings = [];
+  const pen = {
+    moveTo: (x, y) => rings.push([[x, -y]]),
+    lineTo: (x, y) => rings.at(-1).push([x, -y]),
+    closePath: () => rings.at(-1).push(rings.at(-1)[0]),
+  };
+  const degrees = geoEquirectangular().scale(180 / Math.PI).translate([0, 0]).precision(0);
+  geoPath(degrees, pen)({ type: "Polygon", coordinates });
+  const outlines = rings.filter((ring) => geoArea(piece(ring)) < 2 * Math.PI); // a lake runs the other way round
+  const lakes = rings.filter((ring) => !outlines.includes(ring));
+  return outlines.map((outline) => [outline, ...lakes.filter(([shore]) => geoContains(piece(outline), shore))]);
+}
+
+function piece(ring) {
+  return { type: "Polygon", coordinates: [ring] };
 }
 
 /** A ring in tenths of a degree, without the points that fall together there. */

@@ -71,6 +71,10 @@ def test_an_empty_feed_is_valid_too(world: World) -> None:
     assert feed.findall("a:entry", ATOM) == []
 
 
+def test_a_json_feed_without_listings_says_so(world: World) -> None:
+    assert world.public.get("/feeds/listings.json").json()["items"] == []
+
+
 def test_the_json_feed_has_what_version_1_1_asks_for(filled: World) -> None:
     response = filled.public.get("/feeds/listings.json", params={"limit": 2})
     assert response.headers["content-type"] == "application/feed+json"
