@@ -57,6 +57,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         tracing.watch_database(database)
         app.state.database = database
         app.state.shelves = Shelves(database)
+        app.state.shelves.start()
         app.state.live = Live(settings, database)
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()
@@ -71,6 +72,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
             await run_in_threadpool(worker.stop)
         await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
+        await run_in_threadpool(app.state.shelves.stop)
         database.close()
         await run_in_threadpool(tracing.stop)
 

@@ -5,6 +5,7 @@ Filters with counts over every listing are asked for with each page; here they t
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.db import Database
+from app.errors import AppError
 from app.queries import listings as queries
 from app.queries import public as public_queries
 from app.queries.public import Facts
 from matching import Side
+
+log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
 FACETS = ("field", "country", "stage", "maturity", "mode", "language")
@@ -154,12 +158,27 @@ class Shelf:
 
 
 class Shelves:
-    """The shelf as the database is now. Safe to use from many threads; read at the first request, then kept up."""
+    """The shelf as the database is now. Safe to use from many threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._shelf = Shelf.of([], 0)
+        self._reader = threading.Thread(target=self._read_ahead, name="shelf", daemon=True)
+
+    def start(self) -> None:
+        """Read in the background, which takes seconds for a large catalogue; a request meanwhile waits for it."""
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Wait until the background is done with the database."""
+        self._reader.join()
+
+    def _read_ahead(self) -> None:
+        try:
+            self.current()
+        except AppError as error:
+            log.warning("the catalogue is read with its first request: %s", error)
 
     def current(self) -> Shelf:
         """All that has been committed."""

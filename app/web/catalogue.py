@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from app.access import PUBLIC
 from app.asking import Data, Search
@@ -81,6 +81,14 @@ def home_page(request: Request, visitor: Browsing, language: Spoken, data: Data,
         "linked": _site(request, language),
     }
     return publicly(request, visitor, language, "catalogue_home.html", view)
+
+
+@router.get("/{lang:tongue}/listings")
+def listings_page(_visitor: Browsing, language: Spoken, side: str = "", field: str = "") -> Response:
+    """Where the widget leads: to the list of a side, or to the first page."""
+    rest = f"{side}s" if side in tuple(Side) else ""
+    query = f"?{urlencode({'field': field})}" if field and rest else ""
+    return RedirectResponse(f"/{language.code}/{rest}{query}", 308)
 
 
 @router.get("/{lang:tongue}/offers")

@@ -62,7 +62,6 @@ def _shown(request: Request, row: ListingRow, language: Language, rest: str) -> 
         "budget": _budget(listing, language),
         "description": description[:DESCRIBED],
         "linked": feeds.schema_org(row, page),
-        "oembed": address(request, "/oembed", {"url": page, "format": "json"}),
     }
 
 

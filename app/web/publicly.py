@@ -74,14 +74,15 @@ def publicly(
     """A public page. `rest` is its path behind the language, `query` what of its address makes it another page.
 
     Beside `view` and what all templates find, there is `canonical`, `versions` (the page by each tag of hreflang),
-    `address` (a whole address of a path), `public_page` (the path behind the language) and `is_indexed` (whether search
-    engines should have it).
+    `oembed`, `address` (a whole address of a path), `public_page` (the path behind the language) and `is_indexed`
+    (whether search engines should have it).
     """
     versions = {one.tag: address(request, f"/{code}/{rest}", query) for code, one in LANGUAGES.items()}
     other = f"/{'en' if language.code == 'zh' else 'zh'}/{rest}{f'?{urlencode(query)}' if query else ''}"
     shown = {
         "canonical": versions[language.tag],
         "versions": versions | {"x-default": versions["en"]},
+        "oembed": address(request, "/oembed", {"url": versions[language.tag], "format": "json"}),
         "switch": other,
         "onward": other,
         "public_page": rest,

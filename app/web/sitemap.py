@@ -1,4 +1,4 @@
-"""What search engines read of the site as a whole: robots.txt and the sitemap (sitemaps.org, protocol 0.9)."""
+"""What is asked of every site: robots.txt, the sitemap (sitemaps.org, protocol 0.9), an icon."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 
 from app.errors import NotFound
 from app.freshness import FRESH
 from app.shelf import Shelf
 from app.web.catalogue import Public
 from app.web.publicly import Browsing, address, kept
-from app.web.rendering import NAVIGATION
+from app.web.rendering import NAVIGATION, STATIC
 from app.web.words import LANGUAGES
 from matching import FIELDS
 
@@ -32,6 +32,12 @@ def robots(request: Request, _visitor: Browsing) -> Response:
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed), "Disallow: /*q="]
     body = "\n".join([*lines, "", f"Sitemap: {address(request, '/sitemap.xml')}", ""])
     return kept(request, Response(body, media_type="text/plain; charset=utf-8"), FRESH)
+
+
+@router.get("/favicon.ico")
+def icon() -> Response:
+    """For browsers that show something other than a page of ours, which names its icon."""
+    return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml", headers={"Cache-Control": f"max-age={FRESH}"})
 
 
 @router.get("/sitemap.xml")

@@ -304,6 +304,20 @@ def test_a_language_that_is_none_is_no_page(world: World) -> None:
     assert world.public.get("/zh", follow_redirects=False).headers["location"].endswith("/zh/")
 
 
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [("", "/zh/"), ("?side=need", "/zh/needs"), ("?side=offer&field=aerospace", "/zh/offers?field=aerospace")],
+)
+def test_the_widget_s_way_leads_to_the_catalogue(world: World, query: str, place: str) -> None:
+    response = world.public.get(f"/zh/listings{query}", follow_redirects=False)
+    assert (response.status_code, response.headers["location"]) == (308, place)
+
+
+def test_a_list_can_be_embedded(world: World) -> None:
+    answer = world.public.get("/oembed", params={"url": "http://testserver/en/needs?field=aerospace"})
+    assert "/embed/latest?field=aerospace&amp;side=need&amp;lang=en" in answer.json()["html"]
+
+
 def test_the_shelf_follows_what_is_written(catalogue: World) -> None:
     shelves: Shelves = catalogue.app.state.shelves
     before = shelves.current()
