@@ -18,16 +18,18 @@ import uvicorn
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
-from app import accounts, listings, pairings, proposals
+from app import accounts, imports, listings, pairings, proposals, subscriptions
 from app.access import OPERATOR, Role
 from app.clock import utc_now
 from app.db import Database
 from app.errors import Unusable
+from app.events import Audience
 from app.importing import import_file
 from app.main import create_app
 from app.pairings import Action, Answer
 from app.queries import pairings as pairing_queries
 from app.settings import Settings
+from app.sheets import Format
 from app.tables import ListingRow, NodeRow, PairingRow, PersonRow
 from matching import MatchingError, Pairing, Side
 
@@ -36,6 +38,8 @@ PATIENCE = 60  # seconds
 ROLES = {"partner": Role.PARTNER, "manager": Role.MANAGER, "administrator": Role.ADMINISTRATOR}
 PAIRS = 12
 STEPS = (Action.SHORTLIST, Action.OFFER, Action.INTEREST)  # as far as the first pairings are brought, one each
+
+ROWS = "reference,side,title,country\nrow-1,offer,Sample dryer for tea leaves,CN\nrow-2,sideways,Sample,CN\n"
 
 # Shows what the samples leave out: translations, figures, every term.
 WHOLE = {
@@ -119,6 +123,7 @@ def _fill(app: FastAPI) -> tuple[dict[str, str], dict[str, str]]:
     with database.writing() as session:
         ids = _people_and_listings(session)
         sessions = {name: accounts.sign_in(session, _person(session, name, ids), utc_now()).token for name in ROLES}
+    ids |= _for_programs(database, ids)
     made = list(islice(_scored(database, app), PAIRS))
     with database.writing() as session:
         ids["pairing"] = _pairings(session, made)
@@ -146,6 +151,22 @@ def _people_and_listings(session: Session) -> dict[str, str]:
         "organisation": offer.organisation_id,
         "node": node.id,
     }
+
+
+def _for_programs(database: Database, ids: dict[str, str]) -> dict[str, str]:
+    """A key and a subscription of the partner's organisation, and an import, one of whose two rows is wrong."""
+    now = utc_now()
+    with database.writing() as session:
+        owner = accounts.organisation(session, OPERATOR, ids["organisation"])
+        key, _ = accounts.make_key(session, OPERATOR, owner, "Sample key", ["listings:read"], now)
+        subscription = subscriptions.create(
+            session, OPERATOR, owner, Audience.ORGANISATION, "https://platform.example.org/dukou", [], now
+        )
+        job = imports.Job("showcase", owner.id, OPERATOR, ROWS.encode(), Format.CSV, dry_run=True, all_or_nothing=False)
+        imports.begin(session, owner, job, now)
+        found = {"key": key.id, "subscription": subscription.id, "import": job.import_id}
+    imports.run(database, job, threading.Event())
+    return found
 
 
 def _person(session: Session, name: str, ids: dict[str, str]) -> PersonRow:
