@@ -43,8 +43,9 @@ VALUES = {
 }
 ABSENT = ("/sign-in/openid", "/oembed")  # there is no provider here; this is no page, and wants an address
 WIDE = """
-  const over = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1);
-  return over.map((e) => e.outerHTML.slice(0, 120)).slice(-3);
+  const held = (e) => e && (/auto|scroll|hidden/.test(getComputedStyle(e).overflowX) || held(e.parentElement));
+  const over = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 361);
+  return over.filter((e) => !held(e.parentElement)).map((e) => e.outerHTML.slice(0, 150)).slice(0, 4);
 """
 RUN = (
     "const done = arguments[arguments.length - 1]; axe.run(document, arguments[0]).then(done, (e) => done(String(e)));"
