@@ -20,7 +20,7 @@ from app.results import shown_rows
 from app.shelf import FACETS, UNKNOWN, Chosen, Shelf, Shelves
 from app.snapshot import Sight
 from app.web.chips import groups
-from app.web.publicly import Browsing, Spoken, address, publicly
+from app.web.publicly import READ, Browsing, Spoken, address, publicly
 from app.web.versions import card
 from app.web.words import Language
 from matching import FIELDS, InvalidListing, Side
@@ -69,7 +69,7 @@ Asking = Annotated[Asked, Depends(asked)]
 Public = Annotated[Shelf, Depends(shelves)]
 
 
-@router.get("/{lang:tongue}/")
+@router.api_route("/{lang:tongue}/", methods=READ)
 def home_page(request: Request, visitor: Browsing, language: Spoken, data: Data, shelf: Public) -> Response:
     """What this is, a search box, the fields, what is new."""
     counts = {side: shelf.counts(Chosen(side))["field"] for side in Side}
@@ -83,7 +83,7 @@ def home_page(request: Request, visitor: Browsing, language: Spoken, data: Data,
     return publicly(request, visitor, language, "catalogue_home.html", view)
 
 
-@router.get("/{lang:tongue}/listings")
+@router.api_route("/{lang:tongue}/listings", methods=READ)
 def listings_page(_visitor: Browsing, language: Spoken, side: str = "", field: str = "") -> Response:
     """Where the widget leads: to the list of a side, or to the first page."""
     rest = f"{side}s" if side in tuple(Side) else ""
@@ -91,7 +91,7 @@ def listings_page(_visitor: Browsing, language: Spoken, side: str = "", field: s
     return RedirectResponse(f"/{language.code}/{rest}{query}", 308)
 
 
-@router.get("/{lang:tongue}/offers")
+@router.api_route("/{lang:tongue}/offers", methods=READ)
 def offers_page(
     request: Request, visitor: Browsing, language: Spoken, data: Data, shelf: Public, search: Search, wanted: Asking
 ) -> Response:
@@ -100,7 +100,7 @@ def offers_page(
     return publicly(request, visitor, language, "catalogue_list.html", view, rest="offers", query=view["query"])
 
 
-@router.get("/{lang:tongue}/needs")
+@router.api_route("/{lang:tongue}/needs", methods=READ)
 def needs_page(
     request: Request, visitor: Browsing, language: Spoken, data: Data, shelf: Public, search: Search, wanted: Asking
 ) -> Response:

@@ -19,7 +19,7 @@ from app.shelf import Chosen, Shelf
 from app.tables import ListingRow
 from app.web.catalogue import Public, cards
 from app.web.labels import N_, country
-from app.web.publicly import Browsing, Spoken, address, publicly
+from app.web.publicly import READ, Browsing, Spoken, address, publicly
 from app.web.versions import best, versions
 from app.web.words import Language
 from matching import Side
@@ -31,7 +31,7 @@ DESCRIBED = 160  # characters that a search engine shows of a page
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/{lang:tongue}/listings/{listing_id}")
+@router.api_route("/{lang:tongue}/listings/{listing_id}", methods=READ)
 def public_listing_page(
     request: Request, visitor: Browsing, language: Spoken, data: Data, shelf: Public, listing_id: str
 ) -> Response:

@@ -20,6 +20,7 @@ from app.web.forms import Visiting, Visitor
 from app.web.rendering import html
 from app.web.words import LANGUAGES, Language
 
+READ = ["GET", "HEAD"]  # of public pages: who checks links asks for no more than the head
 VARY = "Accept-Encoding, Cookie"
 LEAST = 500  # bytes from which compressing is worth it
 

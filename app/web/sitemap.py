@@ -13,7 +13,7 @@ from app.errors import NotFound
 from app.freshness import FRESH
 from app.shelf import Shelf
 from app.web.catalogue import Public
-from app.web.publicly import Browsing, address, kept
+from app.web.publicly import READ, Browsing, address, kept
 from app.web.rendering import NAVIGATION, STATIC
 from app.web.words import LANGUAGES
 from matching import FIELDS
@@ -25,7 +25,7 @@ SITEMAP = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/robots.txt")
+@router.api_route("/robots.txt", methods=READ)
 def robots(request: Request, _visitor: Browsing) -> Response:
     """The workbench and the API are of no use to search engines; the catalogue is made for them."""
     closed = [*CLOSED, *(path for path, _name, _permission in NAVIGATION)]
@@ -34,13 +34,13 @@ def robots(request: Request, _visitor: Browsing) -> Response:
     return kept(request, Response(body, media_type="text/plain; charset=utf-8"), FRESH)
 
 
-@router.get("/favicon.ico")
+@router.api_route("/favicon.ico", methods=READ)
 def icon() -> Response:
     """For browsers that show something other than a page of ours, which names its icon."""
     return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml", headers={"Cache-Control": f"max-age={FRESH}"})
 
 
-@router.get("/sitemap.xml")
+@router.api_route("/sitemap.xml", methods=READ)
 def sitemap_index(request: Request, _visitor: Browsing, shelf: Public) -> Response:
     """The parts of the sitemap."""
     entries = [f"<sitemap><loc>{escape(address(request, '/sitemaps/pages.xml'))}</loc></sitemap>"]
@@ -51,14 +51,14 @@ def sitemap_index(request: Request, _visitor: Browsing, shelf: Public) -> Respon
     return _xml(request, f"<sitemapindex {SITEMAP}>", entries, "</sitemapindex>")
 
 
-@router.get("/sitemaps/pages.xml")
+@router.api_route("/sitemaps/pages.xml", methods=READ)
 def sitemap_of_pages(request: Request, _visitor: Browsing) -> Response:
     """The lists."""
     lists = [f"{side}{query}" for side in ("offers", "needs") for query in ("", *(f"?field={one}" for one in FIELDS))]
     return _urls(request, (entry for rest in ("", *lists) for entry in _entries(request, rest, None)))
 
 
-@router.get("/sitemaps/{number:int}.xml")
+@router.api_route("/sitemaps/{number:int}.xml", methods=READ)
 def sitemap_of_listings(request: Request, _visitor: Browsing, shelf: Public, number: int) -> Response:
     """One part of the listings."""
     start = number * PART

@@ -261,6 +261,7 @@ def test_a_stranger_s_copy_can_be_kept_and_checked(catalogue: World) -> None:
         assert set(response.headers["vary"].split(", ")) == {"Accept-Encoding", "Cookie"}
         assert "set-cookie" not in response.headers
         assert "csrf" not in response.text
+        assert catalogue.public.head(path).status_code == 200
         again = catalogue.public.get(path, headers={"if-none-match": response.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
     etag = catalogue.public.get("/en/offers").headers["etag"]
