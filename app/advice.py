@@ -14,6 +14,7 @@ from app.hints import Hint, hints
 from app.likeness import SUGGESTED, Alike, Closely
 from app.queries import listings as queries
 from app.record import Record, as_listing, read_record
+from app.results import Results
 from app.search import Live
 from app.snapshot import Sight
 from app.tables import ListingRow, OrganisationRow
@@ -87,7 +88,16 @@ def draft_of(session: Session, who: Principal, row: ListingRow) -> Draft:
 
 def advise(live: Live, who: Principal, one: Draft) -> Advice:
     """What would make a listing findable, and what is there already. Raises NotReady."""
-    closely = live.closely(one.listing, DUPLICATES, Sight(who))
+    return _advice(one, live.closely(one.listing, DUPLICATES, Sight(who)))
+
+
+def preview(live: Live, who: Principal, one: Draft, limit: int) -> tuple[Advice, Results]:
+    """The same, and what would answer the listing if it were posted as it is. Raises NotReady."""
+    closely, results = live.tried(one.listing, DUPLICATES, Sight(who), limit, Sight(who, without=one.owner))
+    return _advice(one, closely), results
+
+
+def _advice(one: Draft, closely: Closely) -> Advice:
     return Advice(
         hints=tuple(hints(one.record, one.listing)),
         near_duplicates=tuple(_duplicates(one, closely.alike)[:DUPLICATES]),

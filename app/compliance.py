@@ -31,6 +31,23 @@ class Decision(StrEnum):
 OPEN_THE_GATE = (Decision.NOT_COVERED, Decision.LICENSED)
 
 
+class Gate(StrEnum):
+    """How the gate stands before the introduction of a pairing."""
+
+    NONE = "none"  # nothing leaves the country
+    UNSCREENED = "unscreened"
+    UNDECIDED = "undecided"
+    REFUSED = "refused"
+    OPEN = "open"
+
+
+SHUT = {
+    Gate.UNSCREENED: "this version of the offer has not been screened against the present catalogue",
+    Gate.UNDECIDED: "a named person has to decide on the screening first",
+    Gate.REFUSED: "the introduction has been refused",
+}
+
+
 def needs_screening(pairing: PairingRow) -> bool:
     """Technology leaves the country, or nobody can say whether it does."""
     return pairing.direction in (Direction.GO_OUT, None)
@@ -87,14 +104,20 @@ def decide(
     return row
 
 
-def check_gate(session: Session, pairing: PairingRow, offer: ListingRow, catalogue: str) -> None:
-    """Raises Conflict where an introduction needs a decision that is not there, or that says no."""
+def gate(session: Session, pairing: PairingRow, offer: ListingRow, catalogue: str) -> Gate:
+    """How the gate stands before an introduction."""
     if not needs_screening(pairing):
-        return
+        return Gate.NONE
     row = queries.screening(session, offer.id, offer.version, catalogue)
     if row is None:
-        raise Conflict("compliance: this version of the offer has not been screened against the present catalogue")
+        return Gate.UNSCREENED
     if row.decision is None:
-        raise Conflict("compliance: a named person has to decide on the screening first")
-    if row.decision not in OPEN_THE_GATE:
-        raise Conflict("compliance: the introduction has been refused")
+        return Gate.UNDECIDED
+    return Gate.OPEN if row.decision in OPEN_THE_GATE else Gate.REFUSED
+
+
+def check_gate(session: Session, pairing: PairingRow, offer: ListingRow, catalogue: str) -> None:
+    """Raises Conflict where an introduction needs a decision that is not there, or that says no."""
+    stands = gate(session, pairing, offer, catalogue)
+    if stands in SHUT:
+        raise Conflict(f"compliance: {SHUT[stands]}")

@@ -43,6 +43,11 @@ class Embeddings:
         with self.encoding, encoding(1):
             return embed([listing], self._models.encoder)[0]
 
+    def of_draft(self, listing: Listing) -> Embedding:
+        """Of a listing that need not be kept: what is stored of its text, else made anew and not stored."""
+        found = self.known([listing.text_hash]).get(listing.text_hash)
+        return found if found is not None else self.of_text(listing)
+
     def known(self, text_hashes: Sequence[str]) -> dict[str, Embedding]:
         """What is stored of these texts, by hash."""
         found: dict[str, Embedding] = {}

@@ -66,7 +66,7 @@ def exported(records: Iterable[Record], form: Format) -> bytes:
     headings = _ordered({heading for row in rows for heading in row})
     table: list[Line] = [headings]
     table += [[row.get(heading) for heading in headings] for row in rows]
-    return _csv(table) if form is Format.CSV else _xlsx(table)
+    return as_csv(table) if form is Format.CSV else _xlsx(table)
 
 
 def template(form: Format, language: str) -> bytes:
@@ -79,7 +79,7 @@ def template(form: Format, language: str) -> bytes:
     names.insert(place, f"{names[place - 1]}@zh")
     example: list[str | int | float | None] = [EXAMPLE_ROW.get(key) for key in keys]
     table: list[Line] = [names, example]
-    return _csv(table) if form is Format.CSV else _template_book(table, keys, language)
+    return as_csv(table) if form is Format.CSV else _template_book(table, keys, language)
 
 
 def _ordered(headings: set[str]) -> list[str]:
@@ -107,7 +107,7 @@ def _split(row: dict[str, str | int | float]) -> dict[str, str | int | float]:
     return cells
 
 
-def _csv(table: Iterable[Line]) -> bytes:
+def as_csv(table: Iterable[Line]) -> bytes:
     """With a byte order mark, by which Excel knows UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)

@@ -24,7 +24,6 @@ from app.errors import Unusable
 from app.pairings import Action, Reason
 from app.queries import pairings as queries
 from app.search import Live
-from app.tables import StepRow
 from matching import Fusion, Market, Side
 from matching.learning import Features, Scores, measured, pair_features, refit
 
@@ -99,19 +98,19 @@ def judgments(session: Session, left_out: Counter[str]) -> Iterable[Judged]:
         present = (sides.offer.version, sides.need.version)
         by_people = [step for step in steps if step.actor_kind != SYSTEM.kind]
         telling = [step for step in by_people if (step.offer_version, step.need_version) == present]
-        found = [one for step in telling if (one := grade_of(step)) is not None]
+        found = [one for step in telling if (one := grade_of(step.action, step.reason)) is not None]
         if found:
             yield Judged(row.offer_id, row.need_id, *found[-1])
         elif by_people:
             left_out["texts changed since" if not telling else "says nothing of relevance"] += 1
 
 
-def grade_of(step: StepRow) -> tuple[int, str] | None:
+def grade_of(action: str, reason: str | None) -> tuple[int, str] | None:
     """A grade and what gave it; None for a step that says nothing of whether the offer answers the need."""
-    if step.action == Action.DECLINE:
-        return (0, str(step.reason)) if step.reason in NOT_RELEVANT else None
-    grade = GRADES.get(step.action)
-    return None if grade is None else (grade, step.action)
+    if action == Action.DECLINE:
+        return (0, str(reason)) if reason in NOT_RELEVANT else None
+    grade = GRADES.get(action)
+    return None if grade is None else (grade, action)
 
 
 def is_held_back(need: str, seed: int) -> bool:

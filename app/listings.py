@@ -82,7 +82,7 @@ def revise(session: Session, who: Principal, row: ListingRow, record: Record, re
     """Give a listing a new text; `revision` is the one that was read. Raises VersionMismatch, InvalidListing."""
     owner = queries.owner(session, row)
     check_revision(row, revision)
-    record = _completed(record, owner)
+    record = completed(record, owner)
     listing = read_record(record)
     record = stored(record, listing)
     if record.get("reference") != row.reference:
@@ -187,7 +187,7 @@ def check_revision(row: ListingRow, revision: int) -> None:
         raise VersionMismatch("the listing has been changed since; read it again")
 
 
-def _completed(record: Record, owner: OrganisationRow) -> Record:
+def completed(record: Record, owner: OrganisationRow) -> Record:
     """What a record leaves open about its organisation."""
     given = {key: value for key, value in record.items() if value is not None}
     place = {} if "country" in given or "region" in given else {"country": owner.country, "region": owner.region}
@@ -232,9 +232,9 @@ def _compared(
     session: Session, owner: OrganisationRow, record: Record, known: Mapping[str, ListingRow] | None
 ) -> tuple[Record, Listing, ListingRow | None]:
     """A record checked and as it is kept, and the owner's listing of that reference."""
-    completed = _completed(record, owner)
-    listing = read_record(completed)
-    record = stored(completed, listing)
+    whole = completed(record, owner)
+    listing = read_record(whole)
+    record = stored(whole, listing)
     reference = record.get("reference")
     if reference is None:
         return record, listing, None

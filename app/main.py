@@ -25,6 +25,7 @@ from app.errors import AppError, FieldError, TooLarge, problem
 from app.import_queue import Importer
 from app.logs import REQUEST_ID, RequestLog
 from app.openapi import describe
+from app.overview import Overview
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
@@ -59,6 +60,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         app.state.shelves = Shelves(database)
         app.state.shelves.start()
         app.state.live = Live(settings, database)
+        app.state.overview = Overview(database)
         app.state.proposer = Proposer(app.state.live)
         app.state.proposer.start()
         app.state.importer = Importer(database)

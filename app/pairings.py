@@ -6,7 +6,7 @@ offered and mutual, and back; declined, lapsed or withdrawn from every open stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -80,6 +80,7 @@ BEFORE_INTRODUCTION = (S.PROPOSED, S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL)
 CLOSED = (S.DECLINED, S.LAPSED, S.WITHDRAWN)
 TOLD = (S.OFFERED, S.MUTUAL, S.INTRODUCED, S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)  # both sides have been asked
 UNDER_WAY = (S.SHORTLISTED, S.HELD, S.OFFERED, S.MUTUAL, S.INTRODUCED, S.NEGOTIATING)  # somebody has taken them up
+CONTRACTS = (S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)  # in which a contract is written down or corrected
 INTRODUCED = (S.INTRODUCED, S.NEGOTIATING, S.CONTRACTED, S.COMPLETED)
 
 
@@ -118,6 +119,18 @@ class Answer:
     reason: Reason | None = None
     note: str | None = None
     consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Two pairings of opposite direction between two organisations."""
+
+    first: tuple[PairingRow, Sides]
+    second: tuple[PairingRow, Sides]
+
+    @property
+    def probability(self) -> float:
+        return self.first[0].probability * self.second[0].probability
 
 
 def visible(session: Session, who: Principal, pairing_id: str) -> tuple[PairingRow, Sides]:
@@ -176,7 +189,7 @@ def move(
     before = State(row.state)
     if action is A.INTEREST:
         _note_interest(row, answer, now)
-    row.state = _target(row, before, action)
+    row.state = target(row, before, action)
     row.held_from = before if action is A.HOLD else None
     row.version, row.updated_at = row.version + 1, now
     session.add(row)
@@ -242,7 +255,7 @@ def record_contract(
     session: Session, who: Principal, row: PairingRow, facts: dict[str, Any], now: datetime
 ) -> ContractRow:
     """Write down or correct the contract of a pairing under negotiation or later. Raises Conflict."""
-    if row.state not in (S.NEGOTIATING, S.CONTRACTED, S.COMPLETED):
+    if row.state not in CONTRACTS:
         raise Conflict(f"the pairing is {row.state}; a contract is recorded once it is under negotiation")
     contract = queries.contract(session, row.id)
     if contract is None:
@@ -254,6 +267,27 @@ def record_contract(
     session.add(contract)
     session.flush()
     return contract
+
+
+def introduction(session: Session, who: Principal, pairing_id: str) -> Sides:
+    """Both sides of a pairing that are introduced, whose contacts may be shown. Raises NotFound, Conflict."""
+    row, sides = visible(session, who, pairing_id)
+    if row.state not in INTRODUCED:
+        raise Conflict(f"the pairing is {row.state}; contacts are shown once both sides are introduced")
+    return sides
+
+
+def may_read_note(who: Principal, step: StepRow) -> bool:
+    """Notes are for managers and for who wrote them."""
+    return who.role is not Role.PARTNER or step.actor_id == who.id
+
+
+def exchanges(session: Session, who: Principal) -> Iterator[Exchange]:
+    """Organisations that each have an offer for a need of the other, as far as `who` may see both, the best first."""
+    for first, second, _, _ in queries.exchanges(session, OPEN):
+        both = [(row, queries.sides(session, row)) for row in (first, second)]
+        if all(may_see(who, row, sides) for row, sides in both):
+            yield Exchange(both[0], both[1])
 
 
 def close_for(session: Session, who: Principal, listing: ListingRow, action: Action, now: datetime) -> None:
@@ -298,8 +332,8 @@ def _note_interest(row: PairingRow, answer: Answer, now: datetime) -> None:
         row.need_interest_at = row.need_interest_at or now
 
 
-def _target(row: PairingRow, before: State, action: Action) -> State:
-    """Where the step leads; offered to both and wanted by both, it is mutual."""
+def target(row: PairingRow, before: State, action: Action) -> State:
+    """Where a step leads; offered to both and wanted by both, it is mutual."""
     both = row.offer_interest_at is not None and row.need_interest_at is not None
     if action is A.RELEASE:
         return State(row.held_from or S.SHORTLISTED)

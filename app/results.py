@@ -10,7 +10,7 @@ from app.listings import listing_of
 from app.queries import listings as queries
 from app.snapshot import LIKELY, Holder, Sight, Snapshot
 from app.tables import ListingRow
-from matching import FIELDS, Embedding, Listing, Models, Pairing, Side, answers
+from matching import FIELDS, Embedding, Listing, Models, Objection, Pairing, Side, answers, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,26 @@ def ranked(
         Found(held[name], *traits[name], pairing) for name, pairing in zip(names, pairings, strict=True) if name in held
     ]
     return Results(tuple(items), embedding.language, models.fusion.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A listing of the other side that is near, and what stands against the pairing."""
+
+    listing: Listing
+    language: str
+    probability: float
+    objection: Objection
+
+
+def missed(
+    database: Database, snapshot: Snapshot, listing: Listing, embedding: Embedding, limit: int, sight: Sight
+) -> list[Missed]:
+    """What is near and no answer, for the terms of either side or the direction; the most probable first."""
+    found = refused(snapshot.base.market, listing, embedding, limit, parts=snapshot.parts(sight))
+    held = {name: listing_of(row) for name, row in shown_rows(database, [one.id for one in found], sight).items()}
+    traits = _traits(snapshot, list(held), listing.side.opposite)
+    return [Missed(held[one.id], traits[one.id][0], one.probability, one.objection) for one in found if one.id in held]
 
 
 def shown_rows(database: Database, ids: Collection[str], sight: Sight) -> dict[str, ListingRow]:

@@ -24,7 +24,7 @@ from app.listings import listing_of
 from app.metrics import stage
 from app.publishing import Publisher
 from app.queries import listings as queries
-from app.results import Results, ranked
+from app.results import Missed, Results, missed, ranked
 from app.settings import Settings
 from app.snapshot import Base, Holder, Sight, Snapshot, alone, holding
 from app.spaces import KeptSpace
@@ -130,6 +130,11 @@ class Live:
         return self._snapshot is not None
 
     @property
+    def threshold(self) -> float | None:
+        """The probability from which a match is good; None until the models are there."""
+        return None if self._loaded is None else self._loaded.models.fusion.threshold
+
+    @property
     def state(self) -> IndexState | None:
         """What it answers from now; None until it is ready."""
         loaded, snapshot = self._loaded, self._snapshot
@@ -156,10 +161,22 @@ class Live:
     def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
         """What says the same on a listing's own side, and which fields it speaks of. Keeps nothing. Raises NotReady."""
         loaded, snapshot = self._current()
-        embedding = loaded.embeddings.known([listing.text_hash]).get(listing.text_hash)
-        if embedding is None:
-            embedding = loaded.embeddings.of_text(listing)
+        embedding = loaded.embeddings.of_draft(listing)
         return read_closely(loaded.models, self.database, snapshot, listing, embedding, sight, limit)
+
+    def tried(self, listing: Listing, alike: int, sight: Sight, limit: int, others: Sight) -> tuple[Closely, Results]:
+        """`closely`, and what would answer a listing that is still being written. Keeps nothing. Raises NotReady."""
+        loaded, snapshot = self._current()
+        embedding = loaded.embeddings.of_draft(listing)
+        closely = read_closely(loaded.models, self.database, snapshot, listing, embedding, sight, alike)
+        with stage("rank"):
+            return closely, ranked(loaded.models, self.database, snapshot, listing, embedding, limit, others)
+
+    def missed(self, listing: Listing, limit: int, sight: Sight) -> list[Missed]:
+        """What is near a stored listing and does not answer it, and why. Raises NotReady."""
+        loaded, snapshot = self._current()
+        embedding = loaded.embeddings.of([listing])[listing.text_hash]
+        return missed(self.database, snapshot, listing, embedding, limit, sight)
 
     def pair(self, offer: Listing, need: Listing) -> Pairing:
         """One offer and one need, scored. Raises Unusable where their terms forbid it, NotReady."""

@@ -193,7 +193,10 @@ class PairingRow(SQLModel, table=True):
     """An offer and a need, and how far people have brought them. `run` made or last confirmed the proposal."""
 
     __tablename__ = "pairing"
-    __table_args__ = (UniqueConstraint("offer_id", "need_id"),)
+    __table_args__ = (
+        UniqueConstraint("offer_id", "need_id"),
+        Index("ix_pairing_queue", "state", "probability", "id"),  # as the queue is read
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     offer_id: str = Field(foreign_key="listing.id", index=True)

@@ -28,13 +28,13 @@ from matching.market import Market
 from matching.models import Models, hashing_models, load_models
 from matching.pairing import Pairing
 from matching.pipeline import Matching, MatchOptions, match, match_embedded, match_market, plain_run, run_of
-from matching.ranking import answers, scored_pair
+from matching.ranking import Refused, answers, refused, scored_pair
 from matching.scoring import Fusion
 from matching.screening import Candidate, PreparedCatalogue, prepare_catalogue, screen
 from matching.space import LanguageSpace
 from matching.space import load as load_space
 from matching.space import save as save_space
-from matching.terms import EVERY_DIRECTION, MISSION, Direction, veto
+from matching.terms import EVERY_DIRECTION, MISSION, Direction, Objection, veto
 
 __all__ = [
     "EVERY_DIRECTION",
@@ -68,9 +68,11 @@ __all__ = [
     "MatchingError",
     "ModelError",
     "Models",
+    "Objection",
     "Pairing",
     "Pairs",
     "PreparedCatalogue",
+    "Refused",
     "SentenceEncoder",
     "Side",
     "answers",
@@ -93,6 +95,7 @@ __all__ = [
     "prepare_languages",
     "read_catalogue",
     "read_listing",
+    "refused",
     "run_of",
     "save_space",
     "scored_pair",

@@ -15,7 +15,7 @@ from matching.market import Chosen, Market, features_of
 from matching.nearest import Nearest
 from matching.pairing import Pairing, Ranks, explained
 from matching.stand import Positions, Stand
-from matching.terms import MISSION, Direction, open_pairs
+from matching.terms import MISSION, Direction, Objection, open_pairs, reason
 
 DEPTH = 100  # nearest by meaning that are scored, at least
 
@@ -87,6 +87,56 @@ def scored_pair(
     return explained(models.fusion, beside, only, query, only, found, [(None, None)])[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A listing of the other side that is near, how probable the pairing would be, and what stands against it."""
+
+    id: str
+    probability: float
+    objection: Objection
+
+
+def refused(
+    market: Market,
+    listing: Listing,
+    embedding: Embedding,
+    limit: int,
+    directions: Collection[Direction] = MISSION,
+    *,
+    parts: Sequence[Part] | None = None,
+) -> list[Refused]:
+    """What `answers` leaves out for its terms or its direction: the nearest by meaning, the most probable first."""
+    query = Stand.of(listing.side, [listing], [embedding], market.space, market.models)
+    crowds = market.crowding(query), market.title_crowding(query)
+    found = [one for part in parts or [everything(market)] for one in _closed(part, query, crowds, limit, directions)]
+    return sorted(found, key=lambda one: (-one.probability, one.id))[:limit]
+
+
+def _closed(
+    part: Part, query: Stand, crowds: tuple[Vectors, Vectors], limit: int, directions: Collection[Direction]
+) -> list[Refused]:
+    """Those of one part."""
+    side = query.side.opposite
+    other, seen = part.market.stands[side], part.among[side]
+    closed = ~_open(part, query, directions)
+    among = closed if seen is None else closed & seen
+    if not among.any():
+        return []
+    near = part.market.stores[side].search(query.vectors.astype(np.float32), limit, among).positions[0]
+    chosen = np.sort(near[near >= 0])
+    shared = part.market.lexical[side].shared(*_words(query)).at(chosen)
+    odds = part.market.models.fusion.probabilities(_features(part, query, crowds, chosen, shared))
+    result = []
+    for at, probability in zip(chosen.tolist(), odds.tolist(), strict=True):
+        if query.side is Side.OFFER:
+            said = reason(query.conditions, 0, other.conditions, at, directions)
+        else:
+            said = reason(other.conditions, at, query.conditions, 0, directions)
+        assert said is not None
+        result.append(Refused(other.id(at), float(f"{probability:.6g}"), said))
+    return result
+
+
 @dataclass(frozen=True)
 class Scored:
     """What was found in one part: positions, features and probabilities, aligned."""
@@ -101,15 +151,18 @@ def _words(query: Stand) -> tuple[NDArray[np.int32], str]:
     return query.words[0], str(query.languages[0])
 
 
-def _allowed(part: Part, query: Stand, directions: Collection[Direction]) -> Mask:
-    """Which of the other side may be found and the terms allow, shape (listings,)."""
+def _open(part: Part, query: Stand, directions: Collection[Direction]) -> Mask:
+    """Which of the other side the terms allow, shape (listings,)."""
     other = part.market.stands[query.side.opposite]
     ours, theirs = np.zeros(1, np.int64), np.arange(len(other))
     if query.side is Side.OFFER:
-        allowed = open_pairs(query.conditions, ours, other.conditions, theirs, directions)
-    else:
-        allowed = open_pairs(other.conditions, theirs, query.conditions, ours, directions)
-    among = part.among[query.side.opposite]
+        return open_pairs(query.conditions, ours, other.conditions, theirs, directions)
+    return open_pairs(other.conditions, theirs, query.conditions, ours, directions)
+
+
+def _allowed(part: Part, query: Stand, directions: Collection[Direction]) -> Mask:
+    """Which of the other side may be found and the terms allow, shape (listings,)."""
+    allowed, among = _open(part, query, directions), part.among[query.side.opposite]
     return allowed if among is None else allowed & among
 
 

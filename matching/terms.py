@@ -180,31 +180,61 @@ def _holds_any(keys: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray
     return np.asarray(found, np.bool_)
 
 
-def veto(offer: Listing, need: Listing, directions: Collection[Direction]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why two can't be paired: which rule, on whose side ("" where it is nobody's alone), and what it names.
+
+    `rule` is direction (`value` is the direction), organisation, excluded or targets (`value` is a country), or modes
+    (`offered` against `sought`). As text it is a sentence for the records of a run.
+    """
+
+    rule: str
+    side: str = ""
+    value: str = ""
+    offered: tuple[str, ...] = ()
+    sought: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        match self.rule:
+            case "direction":
+                return f"direction {self.value} is not asked for"
+            case "organisation":
+                return "both belong to the same organisation"
+            case "excluded":
+                return f"the {self.side} excludes {self.value}"
+            case "targets":
+                return (
+                    f"the {self.side} {'is for' if self.side == 'offer' else 'seeks'} other countries than {self.value}"
+                )
+        return f"no common transfer mode: {', '.join(self.offered)} against {', '.join(self.sought)}"
+
+
+def veto(offer: Listing, need: Listing, directions: Collection[Direction]) -> Objection | None:
     """The reason why the two can't be paired, or None. Only what both sides state can contradict."""
     return reason(Conditions.of([offer]), 0, Conditions.of([need]), 0, directions)
 
 
-def reason(offers: Conditions, o: int, needs: Conditions, n: int, directions: Collection[Direction]) -> str | None:
+def reason(
+    offers: Conditions, o: int, needs: Conditions, n: int, directions: Collection[Direction]
+) -> Objection | None:
     """`veto` for the listings at these positions."""
     where = direction_of(int(offers.places[o]), int(needs.places[n]))
     if where is not None and where not in directions:
-        return f"direction {where} is not asked for"
+        return Objection("direction", value=where)
     if offers.organisations[o] != 0 and offers.organisations[o] == needs.organisations[n]:
-        return "both belong to the same organisation"
+        return Objection("organisation")
     from_country, to_country = int(offers.countries[o]), int(needs.countries[n])
     sides = (("offer", offers, o, to_country), ("need", needs, n, from_country))
     for name, own, position, country in sides:
         if country and country in _of_one(own.excluded, position):
-            return f"the {name} excludes {_code(country)}"
+            return Objection("excluded", name, _code(country))
     for name, own, position, country in sides:
         targets = _of_one(own.targets, position)
         if country and targets and country not in targets:
-            verb = "is for" if name == "offer" else "seeks"
-            return f"the {name} {verb} other countries than {_code(country)}"
+            return Objection("targets", name, _code(country))
     ours, theirs = int(offers.modes[o]), int(needs.modes[n])
     if ours and theirs and not ours & theirs:
-        return f"no common transfer mode: {', '.join(_modes(ours))} against {', '.join(_modes(theirs))}"
+        return Objection("modes", offered=_modes(ours), sought=_modes(theirs))
     return None
 
 
@@ -213,8 +243,8 @@ def _of_one(keys: NDArray[np.int64], position: int) -> list[int]:
     return [int(key) % COUNTRIES for key in keys[start:end]]
 
 
-def _modes(bits: int) -> list[str]:
-    return [mode for place, mode in enumerate(MODES) if bits >> place & 1]
+def _modes(bits: int) -> tuple[str, ...]:
+    return tuple(mode for place, mode in enumerate(MODES) if bits >> place & 1)
 
 
 def maturity_gap(

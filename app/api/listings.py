@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from app import accounts, listings
+from app import listings, posting
 from app.access import Permission, Principal
 from app.asking import Data, Expected, Log, Now, Search, allow
-from app.errors import FieldError, Unusable
 from app.metrics import searching
 from app.queries import listings as queries
 from app.record import ListingIn
-from app.repeats import answered_before, keep_answer
 from app.results import Results
 from app.schemas.listings import (
     FieldsIn,
@@ -35,8 +31,6 @@ from app.tables import ListingRow
 from matching import Side
 
 router = APIRouter(prefix="/api/v1", tags=["listings"])
-
-SAME_SHOWN = 3  # listings of the very same text that an answer names
 
 Page = Annotated[int, Query(ge=1, le=200)]
 Few = Annotated[int, Query(ge=1, le=50)]
@@ -64,21 +58,11 @@ def post_listing(
     The header Link names listings with the very same text (rel="duplicate"); it is no error.
     """
     record = body.model_dump(mode="json", exclude_unset=True)
-    owner_id = organisation or who.organisation
-    if owner_id is None:
-        raise Unusable("organisation: for which one is this?", [FieldError("organisation", "must be given")])
-    fingerprint = hashlib.sha256(json.dumps([owner_id, record], sort_keys=True).encode()).hexdigest()
     with data.writing() as session:
-        if idempotency_key is not None:
-            earlier = answered_before(session, who, idempotency_key, fingerprint)
-            if earlier is not None:
-                return _answer(earlier.status, earlier.body, {"Idempotency-Replayed": "true"})
-        posted = listings.post_listing(session, who, accounts.organisation(session, who, owner_id), record, at)
-        same = queries.same_text(session, who, posted.row.side, posted.row.text_hash, posted.row.id, SAME_SHOWN)
-        status, rendered = 201 if posted.created else 200, ListingOut.of(posted.row).model_dump(mode="json")
-        if idempotency_key is not None:
-            keep_answer(session, who, idempotency_key, fingerprint, status, rendered, at)
-    return _answer(status, rendered, _tagged(posted.row) | _duplicates(same))
+        answer = posting.post(session, who, organisation, record, idempotency_key, _body, at)
+    if answer.row is None:
+        return _answer(answer.status, answer.body, {"Idempotency-Replayed": "true"})
+    return _answer(answer.status, answer.body, _tagged(answer.row) | _duplicates(answer.same))
 
 
 @router.get("/listings")
@@ -197,6 +181,10 @@ def search(body: SearchIn, who: Reader, search: Search) -> MatchesOut:
         return _rendered(
             search.search(body.text, body.side, body.limit, body.language, sight=Sight(who, wanted=body.wanted))
         )
+
+
+def _body(row: ListingRow) -> dict[str, Any]:
+    return ListingOut.of(row).model_dump(mode="json")
 
 
 def _rendered(results: Results) -> MatchesOut:

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlmodel import Session
 
 from app import listings, pairings, proposals
-from app.access import Permission, Principal, Role
+from app.access import Permission, Principal
 from app.asking import Data, Expected, Log, Now, Search, allow
-from app.errors import Conflict, FieldError, Unusable
-from app.pairings import INTRODUCED, TOLD, Answer, State
+from app.errors import FieldError, Unusable
+from app.pairings import TOLD, Answer, State
 from app.queries import pairings as queries
 from app.schemas.accounts import ContactOut
 from app.schemas.pairings import (
@@ -94,8 +94,7 @@ def list_steps(pairing_id: str, who: Viewer, data: Data) -> StepsOut:
     with data.reading() as session:
         row, _ = pairings.visible(session, who, pairing_id)
         steps = queries.steps(session, row.id)
-    inside = who.role is not Role.PARTNER
-    return StepsOut(items=[StepOut.of(one, with_note=inside or one.actor_id == who.id) for one in steps])
+    return StepsOut(items=[StepOut.of(one, with_note=pairings.may_read_note(who, one)) for one in steps])
 
 
 @router.post("/pairings/{pairing_id}/steps", status_code=201)
@@ -124,10 +123,8 @@ def take_step(
 def get_contacts(pairing_id: str, who: Contacts, data: Data, log: Log, at: Now) -> IntroductionOut:
     """Whom to write to on both sides, once they are introduced. That you read it is written down."""
     with data.writing() as session:
-        row, sides = pairings.visible(session, who, pairing_id)
-        if row.state not in INTRODUCED:
-            raise Conflict(f"the pairing is {row.state}; contacts are shown once both sides are introduced")
-        log.record(session, who, "contact.read", row.id, at, organisations=[sides.offerer.id, sides.seeker.id])
+        sides = pairings.introduction(session, who, pairing_id)
+        log.record(session, who, "contact.read", pairing_id, at, organisations=[sides.offerer.id, sides.seeker.id])
     return IntroductionOut(offer=ContactOut.of(sides.offerer), need=ContactOut.of(sides.seeker))
 
 
@@ -145,14 +142,8 @@ def record_contract(pairing_id: str, body: ContractIn, who: Decider, data: Data,
 def list_exchanges(who: Viewer, data: Data, limit: Page = 50) -> ExchangesOut:
     """Organisations that each have an offer for a need of the other, the most probable first."""
     with data.reading() as session:
-        items = []
-        for first, second, one, other in queries.exchanges(session, pairings.OPEN):
-            shown = [pairings.may_see(who, row, queries.sides(session, row)) for row in (first, second)]
-            if all(shown):
-                both = [_rendered(session, first), _rendered(session, second)]
-                probability = first.probability * second.probability
-                items.append(ExchangeOut(organisations=[one, other], pairings=both, probability=probability))
-        return ExchangesOut(items=list(islice(items, limit)))
+        found = list(islice(pairings.exchanges(session, who), limit))
+    return ExchangesOut(items=[ExchangeOut.of(one) for one in found])
 
 
 def _rendered(session: Session, row: PairingRow) -> PairingOut:

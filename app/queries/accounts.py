@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from app.tables import ApiKeyRow, NodeRow, OrganisationRow, PersonNodeRow, PersonRow, SignInRow
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is named in a history; `organisation` is empty for those of the centre and its nodes."""
+
+    name: str
+    organisation: str
+
+
+def actor(session: Session, kind: str, actor_id: str) -> Actor | None:
+    """The person or key of that id, None where it is neither."""
+    row = session.get(PersonRow if kind == "person" else ApiKeyRow, actor_id)
+    if not isinstance(row, PersonRow | ApiKeyRow):
+        return None
+    owner = session.get(OrganisationRow, row.organisation_id) if row.organisation_id is not None else None
+    return Actor(row.name, owner.name if owner is not None else "")
 
 
 def nodes(session: Session) -> list[NodeRow]:

@@ -83,12 +83,12 @@ def narrowed(chosen: SelectOfScalar[ListingRow], wanted: Wanted) -> SelectOfScal
             chosen = chosen.where(column == value)
     if wanted.organisation is not None:
         chosen = chosen.where(ListingRow.organisation_id == wanted.organisation)
-    return chosen.where(*_told(wanted))
+    return chosen.where(*told(wanted))
 
 
-def _told(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def told(wanted: Wanted, listing: type[ListingRow] = ListingRow) -> Iterator[ColumnElement[bool]]:
     """What is read from the record, where codes stand as their author wrote them: in either case, or not at all."""
-    record = col(ListingRow.record)
+    record = col(listing.record)
     if wanted.country is not None:
         told = func.coalesce(record["country"].as_string(), func.substr(record["region"].as_string(), 1, 2))
         yield func.upper(told) == wanted.country.upper()
@@ -96,7 +96,7 @@ def _told(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         tag, primary = func.lower(record["language"].as_string()), wanted.language.lower()
         yield or_(tag == primary, tag.startswith(f"{primary}-", autoescape=True))
     if wanted.field is not None:
-        fields = func.coalesce(cast(col(ListingRow.corrected_fields), String), cast(record["fields"], String))
+        fields = func.coalesce(cast(col(listing.corrected_fields), String), cast(record["fields"], String))
         yield func.replace(fields, f'"{wanted.field}"', "") != fields  # "contains", in one way on every database
 
 

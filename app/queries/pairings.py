@@ -149,7 +149,7 @@ def page(
         .join(NEED, col(PairingRow.need_id) == col(NEED.id))
         .join(OFFERER, col(OFFER.organisation_id) == col(OFFERER.id))
         .join(SEEKER, col(NEED.organisation_id) == col(SEEKER.id))
-        .where(_visible(who, shown))
+        .where(visible_to(who, shown))
     )
     if wanted.states:
         chosen = chosen.where(col(PairingRow.state).in_(wanted.states))
@@ -168,8 +168,8 @@ def page(
     return list(session.exec(chosen.order_by(col(PairingRow.probability).desc(), col(PairingRow.id)).limit(limit)))
 
 
-def _visible(who: Principal, shown: Collection[str]) -> ColumnElement[bool]:
-    """`app.pairings.may_see`, as a condition."""
+def visible_to(who: Principal, shown: Collection[str]) -> ColumnElement[bool]:
+    """`app.pairings.may_see`, as a condition. `shown`: the states that a partner sees whatever the other side shows."""
     if who.sees_all:
         return true()
     if who.role is not Role.PARTNER:
@@ -246,18 +246,21 @@ def counted(session: Session) -> dict[str, int]:
 
 def exchanges(session: Session, states: Collection[str]) -> Iterator[tuple[PairingRow, PairingRow, str, str]]:
     """Pairs of pairings of opposite direction between two organisations, which come with the two's ids."""
+    ways = (
+        select(col(PairingRow.id), col(OFFER.organisation_id).label("giver"), col(NEED.organisation_id).label("taker"))
+        .join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
+        .join(NEED, col(PairingRow.need_id) == col(NEED.id))
+        .where(col(PairingRow.state).in_(sorted(states)))
+        .cte()
+    )
+    there, back = ways.alias(), ways.alias()
     first, second = aliased(PairingRow), aliased(PairingRow)
-    offer, need, back_offer, back_need = (aliased(ListingRow) for _ in range(4))
     chosen = (
-        select(first, second, offer.organisation_id, need.organisation_id)
-        .join(offer, col(first.offer_id) == col(offer.id))
-        .join(need, col(first.need_id) == col(need.id))
-        .join(back_offer, col(back_offer.organisation_id) == col(need.organisation_id))
-        .join(second, col(second.offer_id) == col(back_offer.id))
-        .join(back_need, col(second.need_id) == col(back_need.id))
-        .where(col(back_need.organisation_id) == col(offer.organisation_id))
-        .where(col(offer.organisation_id) < col(need.organisation_id))
-        .where(col(first.state).in_(sorted(states)), col(second.state).in_(sorted(states)))
+        select(first, second, there.c.giver, there.c.taker)
+        .join(there, there.c.id == col(first.id))
+        .join(back, and_(back.c.giver == there.c.taker, back.c.taker == there.c.giver))
+        .join(second, col(second.id) == back.c.id)
+        .where(there.c.giver < there.c.taker)
         .order_by((col(first.probability) * col(second.probability)).desc(), col(first.id), col(second.id))
     )
     yield from session.exec(chosen)

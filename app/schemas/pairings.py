@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field, model_validator
 
 from app.compliance import Decision
-from app.pairings import BY_PEOPLE, MOVES, Action, Reason, State
+from app.pairings import BY_PEOPLE, MOVES, Action, Exchange, Reason, State
 from app.queries.pairings import Sides
 from app.record import CURRENCY, Text, Wire
 from app.schemas.accounts import ContactOut
@@ -220,6 +220,16 @@ class ExchangeOut(BaseModel):
     organisations: list[str]
     pairings: list[PairingOut]
     probability: float
+
+    @classmethod
+    def of(cls, one: Exchange) -> ExchangeOut:
+        """Render an exchange."""
+        sides = one.first[1]
+        return cls(
+            organisations=[sides.offerer.id, sides.seeker.id],
+            pairings=[PairingOut.of(*one.first), PairingOut.of(*one.second)],
+            probability=one.probability,
+        )
 
 
 class ExchangesOut(BaseModel):

@@ -1,7 +1,37 @@
 """The pages: one module and one router for each part of them."""
 
-from app.web import accounts, catalogue, nights, public_listing, search, sitemap
+from app.web import (
+    accounts,
+    catalogue,
+    listing,
+    listing_actions,
+    listings,
+    nights,
+    overview,
+    pairing,
+    pipeline,
+    posting,
+    public_listing,
+    queue,
+    search,
+    sitemap,
+)
 
-routers = (search.router, accounts.router, nights.router, catalogue.router, public_listing.router, sitemap.router)
+routers = (
+    search.router,
+    accounts.router,
+    nights.router,
+    overview.router,
+    queue.router,
+    pipeline.router,
+    pairing.router,
+    listings.router,
+    posting.router,  # before listing: /listings/new is no listing's id
+    listing.router,
+    listing_actions.router,
+    catalogue.router,
+    public_listing.router,
+    sitemap.router,
+)
 
 __all__ = ["routers"]

@@ -97,11 +97,18 @@ class Sent:
         found = self._fields.get(name, "")
         return found if isinstance(found, str) else ""
 
+    def texts(self, name: str) -> list[str]:
+        """All fields of that name, in their order."""
+        return [one for one in self._fields.getlist(name) if isinstance(one, str)]
+
 
 def sent(permission: Permission) -> object:
-    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld."""
+    """A dependency: a form and who sends it, if it is ours and they have the permission. Raises FormTooOld, and
+    SignInNeeded for a stranger who may not send it: what the form says is then of no interest."""
 
     def checked(request: Request, visitor: Visiting, fields: Annotated[FormData, Depends(posted)]) -> Sent:
+        if visitor.who is PUBLIC:
+            check(PUBLIC, permission)
         form = Sent(visitor, fields)
         if request.headers.get("sec-fetch-site", "none") not in OURS or not _fits(visitor, form.text(FIELD)):
             raise FormTooOld("the form was not sent from a page of this service; reload the page and send it again")

@@ -10,6 +10,8 @@ def N_(text: str) -> str:
     return text
 
 
+NO_COUNTRIES = ("EU", "EZ", "QO", "UN", "XA", "XB", "ZZ")  # areas and tests among CLDR's territories
+
 LABELS: dict[str, dict[str, str]] = {
     "side": {"offer": N_("Offer"), "need": N_("Need")},
     "field": {
@@ -89,6 +91,44 @@ LABELS: dict[str, dict[str, str]] = {
         "no_capacity": N_("No capacity"),
         "compliance": N_("Compliance"),
         "other": N_("Other"),
+    },
+    "text": {
+        "summary": N_("Summary"),
+        "description": N_("Description"),
+        "advantages": N_("Advantages"),
+        "requirement": N_("What is asked of a solution"),
+        "keywords": N_("Keywords"),
+    },
+    "fact": {
+        "country": N_("Country"),
+        "fields": N_("Fields"),
+        "trl": N_("Maturity (TRL)"),
+        "stage": N_("Stage of development"),
+        "ipr": N_("Protection"),
+        "modes": N_("Ways of transfer"),
+        "partner_types": N_("Partner sought"),
+        "budget": N_("Budget"),
+        "target_countries": N_("Target countries"),
+        "excluded_countries": N_("Excluded countries"),
+    },
+    "decision": {
+        "not_covered": N_("No entry of the catalogue covers it"),
+        "licensed": N_("An entry covers it, and the licence or letter of intent is there"),
+        "refused": N_("It must not go out"),
+    },
+    "gate": {
+        "none": N_("Not needed: no technology leaves the country"),
+        "unscreened": N_("Not yet screened"),
+        "undecided": N_("Waits for a person's decision"),
+        "refused": N_("Refused"),
+        "open": N_("Decided: the introduction may be made"),
+    },
+    "control": {"restricted": N_("Restricted"), "prohibited": N_("Prohibited")},
+    "facet": {
+        "direction": N_("Direction"),
+        "field": N_("Field"),
+        "country": N_("Country"),
+        "node": N_("Node"),
     },
     "contract": {
         "development": N_("Technology development"),
@@ -196,7 +236,16 @@ LABELS: dict[str, dict[str, str]] = {
         "gone": N_("gone"),
         "lapsed": N_("lapsed"),
     },
+    "change": {
+        "new": N_("new proposals"),
+        "updated": N_("updated"),
+        "reopened": N_("proposed again"),
+        "kept": N_("left as people decided"),
+        "gone": N_("left out, no longer published"),
+        "lapsed": N_("lapsed, no longer found"),
+    },
     "problem": {
+        "Sign in": N_("You have been signed out. Sign in again, and then do it once more; nothing has been changed."),
         "Too many requests": N_("Too many attempts in a short time. Wait a minute and try again."),
         "Form too old": N_(
             "This form was not sent from a page that you have just opened here. "
@@ -229,6 +278,15 @@ def label(language: Language, kind: str, value: object) -> str:
 def country(language: Language, code: str | None) -> str:
     """The name of a country by its code of ISO 3166-1."""
     return str(language.locale.territories.get(code, code)) if code else language.words.gettext("unknown")
+
+
+def countries(language: Language) -> list[tuple[str, str]]:
+    """All countries, code and name, in the order of their names."""
+    named = language.locale.territories.items()
+    found = [
+        (code, str(name)) for code, name in named if len(code) == 2 and code.isalpha() and code not in NO_COUNTRIES
+    ]
+    return sorted(found, key=lambda one: one[1])
 
 
 def tongue(language: Language, tag: str | None) -> str:

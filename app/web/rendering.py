@@ -14,6 +14,7 @@ from babel.numbers import format_decimal, format_percent
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.routing import Match
 
 from app.access import Permission
 from app.errors import AppError, NotReady, SignInNeeded
@@ -95,8 +96,8 @@ def error_page(request: Request, status: int, detail: str, title: str = "") -> H
 
 
 def app_error_page(request: Request, error: AppError) -> Response:
-    """One of the service's own errors for a browser; whoever must sign in is led there and back."""
-    if isinstance(error, SignInNeeded) and request.method == "GET":
+    """One of the service's own errors for a browser; whoever must sign in is led there and back, also to a form."""
+    if isinstance(error, SignInNeeded) and not is_part(request) and _has_page(request):
         here = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
         query = urlencode({"lang": language_of(request).code, "next": here})
         return RedirectResponse(f"/sign-in?{query}", 303, headers=HEADERS)
@@ -113,6 +114,12 @@ def see(path: str) -> RedirectResponse:
 def is_part(request: Request) -> bool:
     """Whether the page's own script asks for a part of it, to be put in its place."""
     return "hx-request" in request.headers and "hx-boosted" not in request.headers
+
+
+def _has_page(request: Request) -> bool:
+    """Whether what was asked for can be opened, or is a form at the address of its own page."""
+    asked = dict(request.scope) | {"method": "GET"}
+    return any(route.matches(asked)[0] is Match.FULL for route in request.app.router.routes)
 
 
 @cache

@@ -24,6 +24,7 @@ from app.results import Found, Results
 from app.search import Live
 from app.snapshot import Sight, Wanted
 from app.tables import SavedSearchRow
+from app.web.evidence import NOTICEABLE, verdict
 from app.web.forms import Sent, Visiting, Visitor, sent
 from app.web.labels import N_, country, label
 from app.web.rendering import html, language_of, see
@@ -32,7 +33,6 @@ from matching import FIELDS, InvalidListing, Side
 
 SHOWN = 10
 DEPTH = 50  # answers that are counted, and shown where somebody wants more
-NOTICEABLE = 0.1  # log-odds below which a part is not worth a word
 CHIPS = 12  # countries offered as filters
 
 router = APIRouter(include_in_schema=False)
@@ -174,7 +174,7 @@ def _card(found: Found, results: Results, side: Side, language: Language, fresh:
         "fields": [label(language, "field", field) for field in found.fields],
         "unknown": [language.words.gettext(name) for name in _unknown(found)],
         "fresh": listing.id in fresh,
-        "verdict": label(language, "verdict", _verdict(pairing.probability, results.threshold)),
+        "verdict": label(language, "verdict", verdict(pairing.probability, results.threshold)),
         "percent": round(100 * pairing.probability),
         "raises": [name for name, value in named if value >= NOTICEABLE],
         "lowers": [name for name, value in named if value <= -NOTICEABLE],
@@ -194,10 +194,3 @@ def _unknown(found: Found) -> list[str]:
         N_("transfer mode"): listing.modes,
     }
     return [name for name, value in told.items() if not value]
-
-
-def _verdict(probability: float, threshold: float) -> str:
-    """Words for a probability."""
-    if probability < threshold:
-        return "possible" if probability >= threshold / 2 else "unlikely"
-    return "very_likely" if probability >= max(0.8, threshold) else "likely"

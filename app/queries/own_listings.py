@@ -1,0 +1,124 @@
+"""The listings that are someone's business, as the workbench lists them: an organisation's own, or a node's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, or_, true
+from sqlmodel import Session, col, select
+
+from app.access import Principal, Role
+from app.queries import listings
+from app.tables import ListingRow, OrganisationRow, PairingRow, PersonRow, StepRow
+
+NAMES = 200  # organisations that are offered for a choice
+
+SORTS = {  # by which time, and whether the latest comes first
+    "changed": ("updated_at", True),
+    "waiting": ("updated_at", False),
+    "ending": ("expires_at", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the list is narrowed to; empty narrows nothing. `text` stands in the reference, the title or a text."""
+
+    status: str = ""
+    side: str = ""
+    field: str = ""
+    organisation: str = ""  # part of its name
+    text: str = ""
+
+
+def counts(session: Session, who: Principal, chosen: Chosen) -> dict[str, int]:
+    """How many there are of each status, whatever status is chosen."""
+    found = select(ListingRow.status, func.count()).where(held(who), *_narrowed(chosen)).group_by(ListingRow.status)
+    if chosen.organisation or not (who.sees_all or who.role is Role.PARTNER):
+        found = found.join(OrganisationRow)
+    return dict(session.exec(found).all())
+
+
+def page(
+    session: Session,
+    who: Principal,
+    chosen: Chosen,
+    sort: str,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    *,
+    rare: bool = False,
+) -> list[tuple[ListingRow, str]]:
+    """The next `limit`, each with its organisation's name, after a place (a time and an id) of that order.
+
+    `rare`: so few listings have the status that is chosen that they are best looked up by it; else it is hidden from
+    the planner, who takes it for telling and would sort nearly all there are.
+    """
+    name, latest_first = SORTS[sort]
+    when = col(getattr(ListingRow, name))
+    found = select(ListingRow, OrganisationRow.name).join(OrganisationRow).where(held(who), *_narrowed(chosen))
+    if chosen.status:
+        found = found.where((col(ListingRow.status) if rare else func.coalesce(ListingRow.status, "")) == chosen.status)
+    if sort == "ending":
+        found = found.where(when.is_not(None))
+    if after is not None:
+        at, listing_id = after
+        beyond = when < at if latest_first else when > at
+        found = found.where(or_(beyond, and_(when == at, col(ListingRow.id) > listing_id)))
+    order = when.desc() if latest_first else when.asc()
+    return list(session.exec(found.order_by(order, col(ListingRow.id)).limit(limit)).all())
+
+
+def held(who: Principal) -> ColumnElement[bool]:
+    """`Principal.holds`, as a condition on listings joined with their organisations."""
+    if who.role is Role.PARTNER:
+        return col(ListingRow.organisation_id) == who.organisation
+    return true() if who.sees_all else col(OrganisationRow.node_id).in_(sorted(who.nodes or ()))
+
+
+def organisation_names(session: Session, who: Principal) -> list[str]:
+    """Names of organisations that a manager posts for, in their order; not all where there are many."""
+    found = select(OrganisationRow.name).distinct()
+    if not who.sees_all:
+        found = found.where(col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
+    return list(session.exec(found.order_by(OrganisationRow.name).limit(NAMES)))
+
+
+def organisations_named(session: Session, who: Principal, name: str) -> list[OrganisationRow]:
+    """The organisations of that name that a manager posts for: one a node, at most."""
+    found = select(OrganisationRow).where(func.lower(OrganisationRow.name) == func.lower(name))
+    if not who.sees_all:
+        found = found.where(col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
+    return list(session.exec(found.order_by(OrganisationRow.id)))
+
+
+def consents(session: Session, row: ListingRow) -> list[tuple[str, datetime]]:
+    """The pairings for which this listing's side has agreed to be introduced, and when."""
+    ours = PairingRow.offer_id if row.side == "offer" else PairingRow.need_id
+    found = select(StepRow.pairing_id, StepRow.at).join(PairingRow)
+    found = found.where(ours == row.id, col(StepRow.consent).is_(True), StepRow.side == row.side)
+    return list(session.exec(found.order_by(col(StepRow.at).desc())).all())
+
+
+def names_of(session: Session, labels: Collection[str]) -> dict[str, str]:
+    """The names of the persons among those who acted, by their label."""
+    ids = sorted({label.removeprefix("person:") for label in labels if label.startswith("person:")})
+    found = session.exec(select(PersonRow.id, PersonRow.name).where(col(PersonRow.id).in_(ids)))
+    return {f"person:{person_id}": name for person_id, name in found}
+
+
+def _narrowed(chosen: Chosen) -> list[ColumnElement[bool]]:
+    found = list(listings.told(listings.Wanted(field=chosen.field or None)))
+    if chosen.side:
+        found.append(col(ListingRow.side) == chosen.side)
+    if chosen.organisation:
+        found.append(col(OrganisationRow.name).icontains(chosen.organisation, autoescape=True))
+    if chosen.text:
+        record = col(ListingRow.record)
+        places = [record[name].as_string() for name in ("title", "summary", "description", "text")]
+        found.append(
+            or_(*(place.icontains(chosen.text, autoescape=True) for place in [col(ListingRow.reference), *places]))
+        )
+    return found

@@ -1,0 +1,140 @@
+"""The board of pairings: how many stand in each state, and the next ones of a state with both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import Session, col, select
+
+from app.access import Principal, Role
+from app.queries import listings
+from app.queries.pairings import NEED, OFFER, OFFERER, SEEKER, Sides, visible_to
+from app.tables import ListingRow, PairingRow, StepRow
+
+ENTERED: ColumnElement[datetime] = (  # when a pairing came into the state that it is in
+    select(func.max(StepRow.at))
+    .where(col(StepRow.pairing_id) == col(PairingRow.id))
+    .where(or_(col(StepRow.state_before).is_(None), col(StepRow.state_before) != col(StepRow.state_after)))
+    .correlate(PairingRow)
+    .scalar_subquery()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the board is narrowed to; None and empty narrow nothing. `longest`: those first that wait longest."""
+
+    direction: str | None = None
+    field: str | None = None
+    country: str | None = None
+    node: str | None = None
+    before: datetime | None = None  # in their state since then or longer
+    text: str = ""
+    longest: bool = False
+
+    @property
+    def of_sides(self) -> bool:
+        """Whether something of the listings or of their owners is wanted."""
+        return any((self.field, self.country, self.node, self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A pairing on the board, and since when it is in its state."""
+
+    row: PairingRow
+    sides: Sides
+    since: datetime
+
+
+def counts(session: Session, who: Principal, wanted: Wanted, shown: Collection[str]) -> dict[str, int]:
+    """How many pairings `who` sees in each state. `shown`: as `queries.pairings.visible_to` has it."""
+    chosen = _joined(select(col(PairingRow.state), func.count()), who, wanted, shown).group_by(col(PairingRow.state))
+    return dict(session.exec(chosen).all())
+
+
+def board(
+    session: Session, who: Principal, wanted: Wanted, states: Collection[str], limit: int, shown: Collection[str]
+) -> dict[str, tuple[int, list[str]]]:
+    """Of each state that has some: how many pairings `who` sees, and the first ones by id, in one pass over them."""
+    state = col(PairingRow.state)
+    rank = func.row_number().over(partition_by=state, order_by=(_place(wanted)[1], col(PairingRow.id))).label("rank")
+    total = func.count().over(partition_by=state).label("total")
+    chosen = _joined(select(col(PairingRow.id), state, total, rank), who, wanted, shown)
+    ranked = chosen.where(state.in_(sorted(states))).subquery()
+    found = dict[str, tuple[int, list[str]]]()
+    first = sqlalchemy.select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.state, ranked.c.rank)
+    for name, state_of, number, _ in session.connection().execute(first):
+        found.setdefault(state_of, (number, []))[1].append(name)
+    return found
+
+
+def next_of(
+    session: Session,
+    who: Principal,
+    wanted: Wanted,
+    state: str,
+    after: tuple[float | datetime, str],
+    limit: int,
+    shown: Collection[str],
+) -> list[str]:
+    """The next pairings of a state, by id, after a probability (or a time, if `wanted.longest`) and an id."""
+    place, order = _place(wanted)
+    value, name = after
+    later = or_(place > value if wanted.longest else place < value, and_(place == value, col(PairingRow.id) > name))
+    chosen = _joined(select(col(PairingRow.id)), who, wanted, shown).where(PairingRow.state == state, later)
+    return list(session.exec(chosen.order_by(order, col(PairingRow.id)).limit(limit)).all())
+
+
+def placed(session: Session, ids: Collection[str]) -> dict[str, Placed]:
+    """Pairings by their ids."""
+    rows = _with_sides(sqlalchemy.select(PairingRow, OFFER, NEED, OFFERER, SEEKER, ENTERED).select_from(PairingRow))
+    chosen = rows.where(col(PairingRow.id).in_(list(ids)))
+    return {row.id: Placed(row, Sides(*both), since) for row, *both, since in session.exec(chosen)}
+
+
+def _place(wanted: Wanted) -> tuple[Any, Any]:
+    """By what the pairings of a column are ordered, and in which way."""
+    probability = col(PairingRow.probability)
+    return (ENTERED, ENTERED.asc()) if wanted.longest else (probability, probability.desc())
+
+
+def _joined(chosen: Any, who: Principal, wanted: Wanted, shown: Collection[str]) -> Any:
+    """A selection of pairings with what is wanted of them; both sides are only looked at where that matters."""
+    chosen = chosen.select_from(PairingRow)
+    if not who.sees_all or wanted.of_sides:
+        chosen = _with_sides(chosen).where(visible_to(who, shown))
+    if who.role is Role.PARTNER:  # which visible_to says too; this an index can follow
+        own = select(ListingRow.id).where(ListingRow.organisation_id == who.organisation)
+        chosen = chosen.where(or_(col(PairingRow.offer_id).in_(own), col(PairingRow.need_id).in_(own)))
+    return chosen.where(*_narrowing(wanted))
+
+
+def _with_sides(chosen: Any) -> Any:
+    return (
+        chosen.join(OFFER, col(PairingRow.offer_id) == col(OFFER.id))
+        .join(NEED, col(PairingRow.need_id) == col(NEED.id))
+        .join(OFFERER, col(OFFER.organisation_id) == col(OFFERER.id))
+        .join(SEEKER, col(NEED.organisation_id) == col(SEEKER.id))
+    )
+
+
+def _narrowing(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    if wanted.direction is not None:
+        yield col(PairingRow.direction) == wanted.direction
+    if wanted.field is not None or wanted.country is not None:
+        either = listings.Wanted(field=wanted.field, country=wanted.country)
+        yield or_(*(and_(*listings.told(either, listing)) for listing in (OFFER, NEED)))
+    if wanted.node is not None:
+        yield or_(col(OFFERER.node_id) == wanted.node, col(SEEKER.node_id) == wanted.node)
+    if wanted.before is not None:
+        yield wanted.before >= ENTERED
+    if wanted.text:
+        titles = (col(listing.record)["title"].as_string() for listing in (OFFER, NEED))
+        names = (col(organisation.name) for organisation in (OFFERER, SEEKER))
+        yield or_(*(text.icontains(wanted.text, autoescape=True) for text in (*titles, *names)))
