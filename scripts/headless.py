@@ -43,8 +43,11 @@ def resize(driver: webdriver.Chrome, width: int, height: int = 900) -> None:
 
 
 def prefer(driver: webdriver.Chrome, scheme: str) -> None:
-    """Light or dark."""
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    """Light or dark, and nothing that moves: a colour on its way to another is neither."""
+    features = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
