@@ -29,6 +29,7 @@ from app.overview import Overview
 from app.proposing import Proposer
 from app.search import Live
 from app.settings import Settings
+from app.shelf import Shelves
 from app.signing import Signing
 from app.tracing import Tracing
 from app.web.forms import Forms
@@ -56,6 +57,8 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
         database = await run_in_threadpool(Database, settings.url)
         tracing.watch_database(database)
         app.state.database = database
+        app.state.shelves = Shelves(database)
+        app.state.shelves.start()
         app.state.live = Live(settings, database)
         app.state.overview = Overview(database)
         app.state.proposer = Proposer(app.state.live)
@@ -71,6 +74,7 @@ def create_app(settings: Settings, *, with_worker: bool = False) -> FastAPI:
             await run_in_threadpool(worker.stop)
         await run_in_threadpool(app.state.importer.stop)
         await run_in_threadpool(app.state.proposer.stop)
+        await run_in_threadpool(app.state.shelves.stop)
         database.close()
         await run_in_threadpool(tracing.stop)
 

@@ -58,12 +58,13 @@ class Wanted:
 class Sight:
     """Which of the published listings `who` is shown; those of the organisation `without` are left out.
 
-    `wanted` narrows a search further; it hides nothing.
+    `wanted` and `among`, ids in UTF-8, narrow a search further; they hide nothing.
     """
 
     who: Principal
     without: str | None = None
     wanted: Wanted | None = None
+    among: NDArray[np.bytes_] | None = None
 
     def shows(self, holder: Holder) -> bool:
         if holder.organisation_id == self.without:
@@ -205,7 +206,10 @@ def _all_but(size: int, rows: NDArray[np.int64]) -> Mask | None:
 def _seen(market: Market, holders: Mapping[Side, Holders], sight: Sight) -> dict[Side, Mask | None]:
     """Which listings of a market are shown and wanted."""
     wanted = sight.wanted or Wanted()
-    return {side: _both(own.shown(sight), wanted.of(market.stands[side], own)) for side, own in holders.items()}
+    shown = {side: _both(own.shown(sight), wanted.of(market.stands[side], own)) for side, own in holders.items()}
+    if sight.among is None:
+        return shown
+    return {side: _both(mask, market.stands[side].among(sight.among)) for side, mask in shown.items()}
 
 
 def _both(one: Mask | None, other: Mask | None) -> Mask | None:

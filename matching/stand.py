@@ -103,9 +103,17 @@ class Stand:
 
     def find(self, ids: Sequence[str]) -> Positions:
         """Positions of listings by id, −1 where there is none."""
-        if not len(self) or not len(ids):
-            return np.full(len(ids), -1, np.int64)
-        wanted = np.array([one.encode() for one in ids], dtype=np.bytes_)
+        return self._places(np.array([one.encode() for one in ids], dtype=np.bytes_))
+
+    def among(self, ids: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+        """Which listings have one of these ids."""
+        mask, places = np.zeros(len(self), np.bool_), self._places(ids)
+        mask[places[places >= 0]] = True
+        return mask
+
+    def _places(self, wanted: NDArray[np.bytes_]) -> Positions:
+        if not len(self) or not len(wanted):
+            return np.full(len(wanted), -1, np.int64)
         places = np.minimum(np.searchsorted(self.ids, wanted), len(self) - 1)
         return np.where(self.ids[places] == wanted, places, -1).astype(np.int64)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,6 +16,7 @@ from app import feeds, listings
 from app.access import PUBLIC, Permission
 from app.asking import Data, Now, after_number, allow
 from app.errors import FieldError, Unusable
+from app.freshness import FRESH, is_known, last_modified, tag_of
 from app.queries import feeds as queries
 from app.queries.listings import Wanted
 from app.tables import ListingRow
@@ -25,7 +24,6 @@ from matching import FIELDS, Side
 
 router = APIRouter(tags=["feeds"], dependencies=[Depends(allow(Permission.READ))])
 
-FRESH = 300  # seconds for which a copy may be shown without asking again
 TITLES = {None: "Offers and needs", Side.OFFER: "Offers", Side.NEED: "Needs"}
 NOT_MODIFIED = {"description": "Nothing has changed since"}
 
@@ -81,7 +79,7 @@ def atom_feed(
 ) -> Response:
     """Newly published offers and needs as Atom, the newest first."""
     rows, links, headers = _read(request, data, at, narrowed, limit, before)
-    if _is_known(request, headers):
+    if is_known(request.headers, headers):
         return Response(status_code=304, headers=headers)
     return AtomResponse(feeds.atom(rows, links, TITLES[_side(narrowed)]), headers=headers)
 
@@ -96,7 +94,7 @@ def json_feed(
 ) -> Response:
     """Newly published offers and needs as a JSON Feed, the newest first."""
     rows, links, headers = _read(request, data, at, narrowed, limit, before)
-    if _is_known(request, headers):
+    if is_known(request.headers, headers):
         return Response(status_code=304, headers=headers)
     return FeedResponse(feeds.json_feed(rows, links, TITLES[_side(narrowed)]), headers=headers)
 
@@ -149,33 +147,11 @@ def _read(
     shown = rows[:limit]
     stamp = json.dumps([links.self, links.next, *((row.id, row.revision) for row in shown)])
     headers = {
-        "ETag": f'"{hashlib.sha256(stamp.encode()).hexdigest()[:32]}"',
+        "ETag": tag_of(stamp.encode()),
         "Cache-Control": f"public, max-age={FRESH}",
-        **_last_modified(changed, at),
+        **last_modified(changed, at),
     }
     return shown, links, headers
-
-
-def _last_modified(changed: datetime | None, at: datetime) -> dict[str, str]:
-    """Left out within the second of a change: another one in it could not be told from it."""
-    if changed is None or changed.replace(microsecond=0) >= at.replace(microsecond=0):
-        return {}
-    return {"Last-Modified": format_datetime(changed.replace(tzinfo=UTC), usegmt=True)}
-
-
-def _is_known(request: Request, headers: dict[str, str]) -> bool:
-    """Whether who asks has this already (RFC 9110, 13.2.2: the ETag goes before the time)."""
-    known = request.headers.get("if-none-match")
-    if known is not None:
-        tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-        return "*" in tags or headers["ETag"] in tags
-    since, changed = request.headers.get("if-modified-since"), headers.get("Last-Modified")
-    if since is None or changed is None:
-        return False
-    try:
-        return parsedate_to_datetime(changed) <= parsedate_to_datetime(since)
-    except (ValueError, TypeError):
-        return False
 
 
 def _links(request: Request, narrowed: Wanted, limit: int, before: str, more: ListingRow | None) -> feeds.Links:

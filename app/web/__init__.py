@@ -3,6 +3,7 @@
 from app.web import (
     accounts,
     administration,
+    catalogue,
     imports,
     listing,
     listing_actions,
@@ -12,8 +13,10 @@ from app.web import (
     pairing,
     pipeline,
     posting,
+    public_listing,
     queue,
     search,
+    sitemap,
 )
 
 routers = (
@@ -30,6 +33,9 @@ routers = (
     posting.router,  # before listing: /listings/new is no listing's id
     listing.router,
     listing_actions.router,
+    catalogue.router,
+    public_listing.router,
+    sitemap.router,
 )
 
 __all__ = ["routers"]

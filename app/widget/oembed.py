@@ -20,7 +20,7 @@ from app.widget.frames import WORDS
 
 ADDRESS = re.compile(r"https?://(?P<host>[^/?#]+)(?P<path>[^?#]*)(\?(?P<query>[^#]*))?(#.*)?")
 LISTING = re.compile(r"/(zh|en)/listings/([0-9a-f-]{36})")
-CATALOGUE = re.compile(r"/(zh|en)(?:/listings)?/?")
+CATALOGUE = re.compile(r"/(zh|en)(?:/(?:listings|(offer|need)s))?/?")
 WIDTH, HEIGHTS = 600, {"listing": 420, "latest": 720}
 FRESH = 3600  # seconds for which an answer may be kept
 
@@ -69,6 +69,7 @@ def _embedded(data: Database, path: str, asked: str) -> tuple[str, dict[str, str
         return "listing", {"listing": listing[2], "lang": listing[1]}, {"title": entry.title, **author}
     if catalogue := CATALOGUE.fullmatch(path):
         narrowed = {name: values[0] for name, values in parse_qs(asked).items() if name in ("side", "field")}
+        narrowed |= {"side": catalogue[2]} if catalogue[2] else {}
         return "latest", {**narrowed, "lang": catalogue[1]}, {"title": WORDS[catalogue[1]]["service"]}
     raise NotFound("there is nothing to embed at this address")
 
