@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
-from app import accounts, imports, listings, pairings, proposals, subscriptions
+from app import accounts, drafts, grids, imports, listings, pairings, proposals, subscriptions
 from app.access import OPERATOR, Role
 from app.clock import utc_now
 from app.db import Database
@@ -125,6 +125,7 @@ def _fill(app: FastAPI) -> tuple[dict[str, str], dict[str, str]]:
         sessions = {name: accounts.sign_in(session, _person(session, name, ids), utc_now()).token for name in ROLES}
     ids |= _for_programs(database, ids)
     made = list(islice(_scored(database, app), PAIRS))
+    ids["draft"] = _draft(app, ids)
     with database.writing() as session:
         ids["pairing"] = _pairings(session, made)
     return ids, sessions
@@ -167,6 +168,16 @@ def _for_programs(database: Database, ids: dict[str, str]) -> dict[str, str]:
         found = {"key": key.id, "subscription": subscription.id, "import": job.import_id}
     imports.run(database, job, threading.Event())
     return found
+
+
+def _draft(app: FastAPI, ids: dict[str, str]) -> str:
+    """A file that the partner has sent and not imported yet."""
+    with app.state.database.reading() as session:
+        who = accounts.of_person(session, session.get_one(PersonRow, ids["partner"]))
+    grid = grids.read_grid(ROWS.encode(), Format.CSV)
+    return (
+        drafts.under(app.state.live.home).begin(who, ids["organisation"], "sample.csv", Format.CSV, grid, utc_now()).id
+    )
 
 
 def _person(session: Session, name: str, ids: dict[str, str]) -> PersonRow:
