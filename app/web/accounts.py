@@ -50,13 +50,13 @@ def sign_in(request: Request, form: OpenForm, data: Data, log: Log, at: Now) -> 
         page = _sign_in_form(request, next=onward, email=email, wrong=True, status=error.status, lang=form.text("lang"))
         page.headers.update(error.headers)
         return page
-    return _signed_in(request, admitted, own_path(onward) or "/")
+    return _signed_in(request, admitted, own_path(onward))
 
 
 @router.get("/sign-in/openid")
 def leave_for_provider(request: Request, at: Now, next: str = "") -> Response:
     """Send the browser to the provider."""
-    onward = own_path(next) or "/"
+    onward = own_path(next) or ""
     url, cookie = _provider(request).leave(_redirect_uri(request), onward, at)
     response = see(url)
     response.set_cookie(
@@ -160,8 +160,10 @@ def _invitation_form(
     return html(request, "invitation.html", {"token": token, "wrong": wrong}, status, language)
 
 
-def _signed_in(request: Request, admitted: signing_in.Admitted, onward: str) -> RedirectResponse:
-    response = see(onward)
+def _signed_in(request: Request, admitted: signing_in.Admitted, onward: str | None) -> RedirectResponse:
+    """On to where they wanted to go, else to where their work waits."""
+    waits = "/queue" if Permission.DECIDE in admitted.who.permissions else "/listings"
+    response = see(onward or waits)
     set_cookie(request, response, admitted.signed)
     return response
 

@@ -33,6 +33,7 @@ HEADERS = {
     "Vary": "Accept-Language, Cookie",
     "Cache-Control": "no-store",
 }
+LAYOUT = {"visitor", "person", "csrf", "navigation"}  # names that no view may take; its paths it may
 NAVIGATION = (  # path, name, who may: the workbench's own way about
     ("/overview", N_("Overview"), Permission.DECIDE),
     ("/queue", N_("Queue"), Permission.DECIDE),
@@ -78,6 +79,7 @@ def html(
         "person": visitor.name if visitor is not None else None,
         "csrf": visitor.csrf if visitor is not None else "",
     }
+    assert not LAYOUT & view.keys(), "these are the layout's own"
     body = _environment(language.code).get_template(template).render(shown | view)
     headers = HEADERS | ({"Retry-After": "10"} if status == NotReady.status else {})
     page = HTMLResponse(body, status, headers=headers)

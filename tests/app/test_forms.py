@@ -101,7 +101,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(world: World, onward: str) ->
     data = fields(client.get("/sign-in", params={"next": onward}).text)
     assert data["next"] == ""
     response = client.post("/sign-in", data=data | {"email": email, "password": PASSWORD, "next": onward})
-    assert (response.status_code, response.headers["location"]) == (303, "/")
+    assert (response.status_code, response.headers["location"]) == (303, "/listings")
     assert response.headers.get_list("set-cookie")[0].startswith(f"{COOKIE}=")
     assert "dukou_session=x;" not in str(response.headers) + ";"
 

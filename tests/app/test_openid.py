@@ -247,7 +247,7 @@ def test_who_gives_up_at_the_provider_is_told_so(world: World) -> None:
 
 
 def test_nobody_is_sent_elsewhere_by_way_of_the_provider(world: World) -> None:
-    assert through(browser(world), "p", next="//evil.example").headers["location"] == "/"
+    assert through(browser(world), "p", next="//evil.example").headers["location"] == "/listings"
 
 
 def test_a_verifier_that_does_not_fit_gets_no_token(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
