@@ -149,7 +149,11 @@ def may_see(who: Principal, row: PairingRow, sides: Sides) -> bool:
     other = {sides.offerer.id: sides.need, sides.seeker.id: sides.offer}.get(who.organisation or "")
     if other is None:
         return False
-    return row.state in TOLD or (other.status == "published" and discloses(other.disclosure, who))
+    return row.state in TOLD or _is_disclosed(who, other)
+
+
+def _is_disclosed(who: Principal, listing: ListingRow) -> bool:
+    return listing.status == "published" and discloses(listing.disclosure, who)
 
 
 def take(
@@ -275,6 +279,14 @@ def introduction(session: Session, who: Principal, pairing_id: str) -> Sides:
     if row.state not in INTRODUCED:
         raise Conflict(f"the pairing is {row.state}; contacts are shown once both sides are introduced")
     return sides
+
+
+def withheld(who: Principal, row: PairingRow, sides: Sides) -> Side | None:
+    """The side of which a partner is told title and evidence alone: until introduced, one that it may not read."""
+    if who.role is not Role.PARTNER or row.state in INTRODUCED:
+        return None
+    other = sides.need if who.organisation == sides.offerer.id else sides.offer
+    return None if _is_disclosed(who, other) else Side(other.side)
 
 
 def may_read_note(who: Principal, step: StepRow) -> bool:

@@ -102,11 +102,13 @@ def consents(session: Session, row: ListingRow) -> list[tuple[str, datetime]]:
     return list(session.exec(found.order_by(col(StepRow.at).desc())).all())
 
 
-def names_of(session: Session, labels: Collection[str]) -> dict[str, str]:
-    """The names of the persons among those who acted, by their label."""
+def names_of(session: Session, who: Principal, labels: Collection[str]) -> dict[str, str]:
+    """The names of the persons among those who acted, by their label; for a partner those of its own people."""
     ids = sorted({label.removeprefix("person:") for label in labels if label.startswith("person:")})
-    found = session.exec(select(PersonRow.id, PersonRow.name).where(col(PersonRow.id).in_(ids)))
-    return {f"person:{person_id}": name for person_id, name in found}
+    found = select(PersonRow.id, PersonRow.name).where(col(PersonRow.id).in_(ids))
+    if who.role is Role.PARTNER:
+        found = found.where(col(PersonRow.organisation_id) == who.organisation)
+    return {f"person:{person_id}": name for person_id, name in session.exec(found)}
 
 
 def _narrowed(chosen: Chosen) -> list[ColumnElement[bool]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from app import pipeline
+from app import pairings, pipeline
 from app.access import Principal
 from app.pairings import State
 from app.pipeline import BOARD
 from app.queries.pipeline import Placed
 from app.tables import ListingRow, OrganisationRow
 from app.web.labels import N_
+from matching import Side
 
 WHY_NOT = {  # why a pairing cannot simply be brought to a state
     State.PROPOSED: N_("Only the matching proposes; a pairing does not go back to it by hand."),
@@ -32,14 +33,15 @@ WHY_NOT = {  # why a pairing cannot simply be brought to a state
 def card(who: Principal, one: Placed, now: datetime) -> dict[str, Any]:
     """A pairing in short, with the steps that `who` may take."""
     row, sides, state = one.row, one.sides, State(one.row.state)
+    withheld = pairings.withheld(who, row, sides)
     return {
         "id": row.id,
         "version": row.version,
         "state": state,
         "direction": row.direction,
         "probability": row.probability,
-        "offer": short(sides.offer, sides.offerer),
-        "need": short(sides.need, sides.seeker),
+        "offer": short(sides.offer, sides.offerer, withheld),
+        "need": short(sides.need, sides.seeker, withheld),
         "since": one.since,
         "days": max(0, (now - one.since).days),
         "late": pipeline.waits_too_long(state, one.since, now),
@@ -49,13 +51,13 @@ def card(who: Principal, one: Placed, now: datetime) -> dict[str, Any]:
     }
 
 
-def short(listing: ListingRow, owner: OrganisationRow) -> dict[str, Any]:
-    """One side in short."""
+def short(listing: ListingRow, owner: OrganisationRow, withheld: Side | None) -> dict[str, Any]:
+    """One side in short; if it is `withheld`, nothing of whose it is."""
     record = listing.record
     return {
         "id": listing.id,
         "title": record.get("title") or "",
         "language": record.get("language"),
-        "organisation": record.get("organisation") or owner.name,
+        "organisation": "" if listing.side == withheld else record.get("organisation") or owner.name,
         "country": record.get("country") or (record.get("region") or "")[:2] or owner.country,
     }

@@ -12,7 +12,7 @@ from typing import Any
 from app.listings import listing_of
 from app.queries.pairings import Sides
 from app.tables import ListingRow, OrganisationRow, PairingRow
-from matching import Listing
+from matching import Listing, Side
 from matching.language import detect
 
 WORD = re.compile(r"\w")
@@ -37,7 +37,7 @@ class Piece:
 class Told:
     """One side: its listing, whose it is, and its text in pieces; `unknown` names what it does not say.
 
-    `later`: the text has been revised since the proposal was made.
+    `later`: the text has been revised since the proposal was made. `withheld`: only the title is there to be shown.
     """
 
     listing: Listing
@@ -49,6 +49,7 @@ class Told:
     keywords: list[Piece]
     unknown: list[str]
     later: bool
+    withheld: bool
 
     @property
     def record(self) -> Record:
@@ -71,11 +72,14 @@ class Shown:
     quoted: list[tuple[int, Record, list[str]]]
 
 
-def shown(row: PairingRow, sides: Sides, threshold: float | None) -> Shown:
-    """A pairing, ready for the macros of `pairing_parts.html`. `threshold`: from which a match is good, if known."""
+def shown(row: PairingRow, sides: Sides, threshold: float | None, withheld: Side | None = None) -> Shown:
+    """A pairing, ready for the macros of `pairing_parts.html`. `threshold`: from which a match is good, if known.
+
+    `withheld`: the side whose text may not be read.
+    """
     languages = _languages(sides)
-    offer, lost = _told(sides.offer, sides.offerer, row, "offer", languages[0])
-    need, also_lost = _told(sides.need, sides.seeker, row, "need", languages[1])
+    offer, lost = _told(sides.offer, sides.offerer, row, Side.OFFER, languages[0], withheld)
+    need, also_lost = _told(sides.need, sides.seeker, row, Side.NEED, languages[1], withheld)
     parts = sorted(((name, value) for name, value in row.parts.items() if name != "base"), key=lambda one: -abs(one[1]))
     return Shown(
         row=row,
@@ -119,11 +123,12 @@ def marked(texts: Sequence[str], passages: Sequence[str]) -> tuple[list[list[Pie
 
 
 def _told(
-    row: ListingRow, owner: OrganisationRow, pairing: PairingRow, side: str, language: str
+    row: ListingRow, owner: OrganisationRow, pairing: PairingRow, side: Side, language: str, withheld: Side | None
 ) -> tuple[Told, list[int]]:
-    listing = listing_of(row)
-    names = [name for name in SECTIONS if getattr(listing, name)]
-    texts = [listing.title, *(getattr(listing, name) for name in names), ", ".join(listing.keywords)]
+    listing, is_withheld = listing_of(row), side is withheld
+    names = [name for name in SECTIONS if getattr(listing, name) and not is_withheld]
+    keywords = "" if is_withheld else ", ".join(listing.keywords)
+    texts = [listing.title, *(getattr(listing, name) for name in names), keywords]
     pieces, lost = marked(texts, [str(one[side]) for one in pairing.evidence])
     told = Told(
         listing=listing,
@@ -134,6 +139,7 @@ def _told(
         sections=list(zip(names, pieces[1:-1], strict=True)),
         keywords=pieces[-1],
         unknown=[name for name in WANTED if not (listing.fields if name == "fields" else row.record.get(name))],
+        withheld=is_withheld,
         later=row.version != getattr(pairing, f"{side}_version"),
     )
     return told, lost

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
 from app import advice, listings
-from app.access import Permission, Principal, check
+from app.access import Permission, Principal, Role, check
 from app.asking import Data, Search
 from app.differences import TEXTS, changes
 from app.errors import NotReady
@@ -141,7 +141,7 @@ def versions_page(
         row = listings.owned(session, who, listing_id)
         view = _head(session, who, row)
         versions = queries.versions(session, row.id)
-        names = own_listings.names_of(session, [one.actor for one in versions])
+        names = own_listings.names_of(session, who, [one.actor for one in versions])
     by_number = {one.version: one for one in versions}
     after = after if after in by_number else row.version
     before = before if before in by_number else max(after - 1, 1)
@@ -176,14 +176,16 @@ def _head(session: Session, who: Principal, row: ListingRow) -> dict[str, Any]:
     owner = queries.owner(session, row)
     listing, ours = listings.listing_of(row), who.holds(owner.id, owner.node_id)
     node = session.get(NodeRow, owner.node_id) if ours else None
+    shown_as = listing.organisation or owner.name
+    name = owner.name if ours or who.role is not Role.PARTNER else shown_as
     return {
         "row": row,
         "title": listing.title or listing.body[:100],
         "language": tag(language_of_text(listing)),
         "ours": ours,
-        "owner": owner.name,
+        "owner": name,
         "node": node.name if node is not None else None,
-        "shown_as": listing.organisation if listing.organisation != owner.name else None,
+        "shown_as": shown_as if shown_as != name else None,
         "may": may_change(who, row) if ours else dict.fromkeys(may_change(who, row), False),
         "keep": {},
     }

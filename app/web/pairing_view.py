@@ -108,7 +108,7 @@ def view(session: Session, who: Principal, pairing_id: str, search: Live, at: da
     steps = queries.steps(session, row.id)
     return {
         "card": one,
-        "shown": evidence.shown(row, sides, search.threshold),
+        "shown": evidence.shown(row, sides, search.threshold, pairings.withheld(who, row, sides)),
         "at": at,
         "own": pipeline.own_side(who, sides),
         "silent": pipeline.silent_sides(who, row, sides),

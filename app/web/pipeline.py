@@ -148,11 +148,7 @@ def _exchanges(request: Request, who: Principal, data: Data, at: datetime) -> HT
         found = list(islice(pairings.exchanges(session, who), EXCHANGES))
         placed = queries.placed(session, [row.id for one in found for row, _ in (one.first, one.second)])
     shown = [
-        {
-            "probability": one.probability,
-            "organisations": [owner.name for owner in (one.first[1].offerer, one.first[1].seeker)],
-            "cards": [card(who, placed[row.id], at) for row, _ in (one.first, one.second)],
-        }
+        {"probability": one.probability, "cards": [card(who, placed[row.id], at) for row, _ in (one.first, one.second)]}
         for one in found
     ]
     return html(request, "exchanges.html", {"exchanges": shown, "keep": {"view": "exchanges"}})

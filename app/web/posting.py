@@ -107,7 +107,7 @@ def revise_listing(request: Request, listing_id: str, form: Poster, data: Data, 
         typed.wrong[place_of(error)] = error.fix
         return _form(request, form.who, data, typed, view, 422)
     except VersionMismatch as error:
-        view = _of(row) | {"conflict": _conflict(data, row, form.text("version"), language)}
+        view = _of(row) | {"conflict": _conflict(data, form.who, row, form.text("version"), language)}
         return _form(request, form.who, data, typed, view, error.status)
 
 
@@ -135,12 +135,12 @@ def _kept(session: Session, row: ListingRow, record: Record) -> Record:
     return stored(record, read_record(record))
 
 
-def _conflict(data: Database, row: ListingRow, version: str, language: Language) -> dict[str, Any]:
+def _conflict(data: Database, who: Principal, row: ListingRow, version: str, language: Language) -> dict[str, Any]:
     """What the other has changed since the version that the form was made from."""
     with data.reading() as session:
         versions = {str(one.version): one for one in queries.versions(session, row.id)}
         since = [one for one in versions.values() if version.isdigit() and one.version > int(version)]
-        names = own_listings.names_of(session, [one.actor for one in since])
+        names = own_listings.names_of(session, who, [one.actor for one in since])
     known = version in versions and str(row.version) in versions
     return {
         "by": sorted({names[one.actor] for one in since if one.actor in names}),
