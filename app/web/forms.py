@@ -28,6 +28,7 @@ from app.tables import PersonRow
 
 FORM_COOKIE = "dukou_form"
 FIELD = "csrf"
+DIGITS = 9
 OURS = ("same-origin", "none")  # "none": the person themselves, by reloading what they sent
 
 
@@ -107,6 +108,11 @@ class Sent:
         """A file; None where none was chosen."""
         found = self._fields.get(name)
         return found if isinstance(found, UploadFile) and found.filename else None
+
+    def number(self, name: str) -> int:
+        """One field that holds a number; -1 for what is none, or has more digits than any of ours."""
+        text = self.text(name)
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else -1
 
     def texts(self, name: str) -> list[str]:
         """All fields of that name, in their order."""

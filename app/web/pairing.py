@@ -82,7 +82,7 @@ def take_step(
         step = StepIn.model_validate(_given(form, STEP_FIELDS))
         with data.writing() as session:
             row, sides = pairings.visible(session, form.who, pairing_id)
-            _take(session, form.who, row, sides, step, _version(form), search, log, at)
+            _take(session, form.who, row, sides, step, form.number("version"), search, log, at)
     except (ValidationError, *MENDABLE) as error:
         return _refused(request, form, pairing_id, "step", STEP_FIELDS, error, data, search, at)
     address = own_path(form.text("next")) or ""
@@ -107,7 +107,7 @@ def record_contract(
             log.record(session, form.who, "contract.record", row.id, at, **body.model_dump(mode="json"))
             if signed:
                 step = StepIn(action=Action.CONTRACT)
-                _take(session, form.who, row, sides, step, _version(form), search, log, at)
+                _take(session, form.who, row, sides, step, form.number("version"), search, log, at)
     except (ValidationError, *MENDABLE) as error:
         return _refused(request, form, pairing_id, "contract", CONTRACT_FIELDS, error, data, search, at)
     return see(f"/pairings/{pairing_id}?done={'contract' if signed else 'recorded'}#contract")
@@ -164,12 +164,6 @@ def _given(form: Sent, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: text for name in names if (text := form.text(name).strip())}
 
 
-def _version(form: Sent) -> int:
-    """The version of the pairing that the form was made of."""
-    text = form.text("version")
-    return int(text) if text.isascii() and text.isdigit() else 0
-
-
 def _offer(session: Session, who: Principal, pairing_id: str) -> ListingRow:
     """The offer of a pairing, if it is for `who` to decide on."""
     row, _ = pairings.visible(session, who, pairing_id)
@@ -207,7 +201,7 @@ def _refused(
         row, sides = pairings.visible(session, form.who, pairing_id)
         gate = compliance.gate(session, row, sides.offer, search.catalogue.digest)
         refused = Refused.of(kind, error, form.text("action"), gate, {name: form.text(name) for name in names})
-        between = pairing_view.between(session, form.who, row, _version(form))
+        between = pairing_view.between(session, form.who, row, form.number("version"))
         if is_part(request) and address.startswith("/pipeline"):
             shown = pipeline.moved(form.who, session, pairing_id, address, at)
             shown |= {"problem": language.words.gettext(refused.problem), "between": between}

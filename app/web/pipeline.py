@@ -22,7 +22,7 @@ from app.queries import pipeline as queries
 from app.queries.pipeline import Wanted
 from app.tables import NodeRow
 from app.web.cards import WHY_NOT, card
-from app.web.forms import Visiting
+from app.web.forms import DIGITS, Visiting
 from app.web.labels import countries
 from app.web.rendering import html, is_part, language_of
 from matching import FIELDS, Direction
@@ -57,7 +57,7 @@ class Filter:
     def wait(self) -> int | None:
         """Days in a state, None where none are asked for."""
         text = self.days.strip()
-        return min(int(text), MOST_DAYS) if text.isascii() and text.isdigit() else None
+        return min(int(text[:DIGITS]), MOST_DAYS) if text.isascii() and text.isdigit() else None
 
     @property
     def states(self) -> tuple[State, ...]:

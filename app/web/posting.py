@@ -107,7 +107,7 @@ def revise_listing(request: Request, listing_id: str, form: Poster, data: Data, 
         typed.wrong[place_of(error)] = error.fix
         return _form(request, form.who, data, typed, view, 422)
     except VersionMismatch as error:
-        view = _of(row) | {"conflict": _conflict(data, form.who, row, form.text("version"), language)}
+        view = _of(row) | {"conflict": _conflict(data, form.who, row, form.number("version"), language)}
         return _form(request, form.who, data, typed, view, error.status)
 
 
@@ -120,8 +120,7 @@ def preview(request: Request, form: Poster, data: Data, search: Search) -> HTMLR
 
 def _revised(data: Database, form: Sent, listing_id: str, record: Record, at: datetime) -> listings.Posted:
     """Raises VersionMismatch, unless the listing stands as it was to become: the form was sent twice."""
-    number = form.text("revision")
-    revision = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else -1
+    revision = form.number("revision")
     with data.writing() as session:
         row = listings.owned(session, form.who, listing_id)
         if row.revision != revision and row.record == _kept(session, row, record):
@@ -135,17 +134,17 @@ def _kept(session: Session, row: ListingRow, record: Record) -> Record:
     return stored(record, read_record(record))
 
 
-def _conflict(data: Database, who: Principal, row: ListingRow, version: str, language: Language) -> dict[str, Any]:
+def _conflict(data: Database, who: Principal, row: ListingRow, version: int, language: Language) -> dict[str, Any]:
     """What the other has changed since the version that the form was made from."""
     with data.reading() as session:
-        versions = {str(one.version): one for one in queries.versions(session, row.id)}
-        since = [one for one in versions.values() if version.isdigit() and one.version > int(version)]
+        versions = {one.version: one for one in queries.versions(session, row.id)}
+        since = [one for one in versions.values() if 0 <= version < one.version]
         names = own_listings.names_of(session, who, [one.actor for one in since])
-    known = version in versions and str(row.version) in versions
+    known = version in versions and row.version in versions
     return {
         "by": sorted({names[one.actor] for one in since if one.actor in names}),
         "at": row.updated_at,
-        "changes": differences(versions[version], versions[str(row.version)], language) if known else [],
+        "changes": differences(versions[version], versions[row.version], language) if known else [],
     }
 
 

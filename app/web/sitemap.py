@@ -13,6 +13,7 @@ from app.errors import NotFound
 from app.freshness import FRESH
 from app.shelf import Shelf
 from app.web.catalogue import Public
+from app.web.forms import DIGITS
 from app.web.publicly import READ, Browsing, address, kept
 from app.web.rendering import NAVIGATION, STATIC
 from app.web.words import LANGUAGES
@@ -58,10 +59,10 @@ def sitemap_of_pages(request: Request, _visitor: Browsing) -> Response:
     return _urls(request, (entry for rest in ("", *lists) for entry in _entries(request, rest, None)))
 
 
-@router.api_route("/sitemaps/{number:int}.xml", methods=READ)
-def sitemap_of_listings(request: Request, _visitor: Browsing, shelf: Public, number: int) -> Response:
+@router.api_route("/sitemaps/{number}.xml", methods=READ)
+def sitemap_of_listings(request: Request, _visitor: Browsing, shelf: Public, number: str) -> Response:
     """One part of the listings."""
-    start = number * PART
+    start = int(number) * PART if number.isascii() and number.isdigit() and len(number) <= DIGITS else len(shelf)
     if start >= len(shelf):
         raise NotFound("there is no such part of the sitemap")
     return _urls(request, _listings(request, shelf, start))

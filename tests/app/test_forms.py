@@ -9,6 +9,9 @@ from app.web.accounts import own_path
 from app.web.forms import FORM_COOKIE
 from tests.app.conftest import OFFER, World, problem
 from tests.app.signing import PASSWORD, browser, fields, invitation, send, sign_in, signed_in, who, with_password
+from tests.app.test_pairings import pair
+
+NINES = "9" * 5_000  # more digits than are read as a number
 
 
 def test_the_interface_refuses_a_session_without_its_token(world: World) -> None:
@@ -114,3 +117,20 @@ def test_a_page_that_needs_an_account_leads_to_the_form_and_back(world: World) -
     page = client.post("/sign-in", data=fields(page.text) | {"email": email, "password": PASSWORD})
     assert page.url.path == "/account"
     assert "合作机构" in page.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/pipeline?days=" + NINES, "/administration/audit?until=9999-12-31", f"/sitemaps/{NINES}.xml"]
+)
+def test_numbers_and_days_beyond_all_bounds_are_no_defect(world: World, path: str) -> None:
+    assert world.administrator.get(path).status_code in (200, 404)
+
+
+@pytest.mark.parametrize("number", [NINES, "²", "-1", ""])
+def test_a_version_that_never_was_is_another_version(filled: World, number: str) -> None:
+    filled.app.state.proposer.stop()
+    pairing, token = pair(filled), fields(filled.manager.get("/account").text)["csrf"]
+    sent = {"csrf": token, "version": number, "revision": number, "do": "post", "action": "shortlist"}
+    assert filled.manager.post(f"/pairings/{pairing}/steps", data=sent).status_code == 412
+    sent |= {"side": "offer", "title": "Another title"}
+    assert filled.manager.post(f"/listings/{filled.ids['o1']}/revise", data=sent).status_code == 412

@@ -60,7 +60,6 @@ def _audit(
     verdict: Verdict | None = None,
     at: datetime | None = None,
 ) -> HTMLResponse:
-    last = _day(asked["until"])
     with data.reading() as session:
         rows = queries.search_audit(
             session,
@@ -68,7 +67,7 @@ def _audit(
             actors=_actors(session, asked["actor"]),
             subject=asked["subject"],
             since=_day(asked["since"]),
-            until=last + timedelta(days=1) if last is not None else None,
+            until=_day(asked["until"], 1),
             before=after_number(before, "before") or None,
             limit=PAGE + 1,
         )
@@ -98,8 +97,9 @@ def _names(session: Session, rows: list[AuditRow]) -> dict[str, str]:
     return found
 
 
-def _day(text: str) -> datetime | None:
+def _day(text: str, later: int = 0) -> datetime | None:
+    """The beginning of a day, or of one that many days later; None where there is none."""
     try:
-        return datetime.combine(date.fromisoformat(text), time()) if text else None
-    except ValueError:
+        return datetime.combine(date.fromisoformat(text), time()) + timedelta(days=later) if text else None
+    except (ValueError, OverflowError):
         return None
