@@ -22,7 +22,7 @@ from sqlmodel import Session
 
 from app import accounts, grids, imports
 from app.access import Principal
-from app.errors import NotFound, StorageFull, TooMany
+from app.errors import AppError, NotFound, StorageFull, TooMany, Unusable
 from app.files import listings_in
 from app.grids import Grid
 from app.sheets import Format, LineProblem
@@ -30,6 +30,7 @@ from app.sheets import Format, LineProblem
 KEPT = timedelta(days=1)
 EACH = 3  # of one person; a further one takes the place of the oldest
 ALL = 300
+LARGEST = 100_000_000  # bytes of the cells of one
 ID = re.compile(r"[0-9a-f]{32}")
 CELLS, ABOUT = "cells.jsonl", "about.json"
 
@@ -77,17 +78,21 @@ class Drafts:
     largest: int = field(default=ALL)
 
     def begin(self, who: Principal, organisation_id: str, name: str, form: Format, grid: Grid, now: datetime) -> Draft:
-        """Keep a file that has been read. Raises TooMany."""
+        """Keep a file that has been read. Raises TooMany, Unusable, StorageFull."""
         self.sweep(now)
         for old in self.of(who, now)[EACH - 1 :]:
             self.drop(old)
         if len(list(self._folders())) >= self.largest:
             raise TooMany("too many files wait to be imported; try again in an hour", 3_600)
         draft = Draft(secrets.token_hex(16), who.label, organisation_id, name[:200], form, len(grid.lines), now)
-        with _room():
-            (self.folder / draft.id).mkdir(parents=True, mode=0o700)
-        self.keep_grid(draft, grid)
-        self.keep(draft)
+        try:
+            with _room():
+                (self.folder / draft.id).mkdir(parents=True, mode=0o700)
+            self.keep_grid(draft, grid)
+            self.keep(draft)
+        except AppError:
+            self.drop(draft)
+            raise
         return draft
 
     def get(self, who: Principal, draft_id: str, now: datetime) -> Draft:
@@ -112,7 +117,7 @@ class Drafts:
             raise NotFound("there is no such file here any more; send it again") from error
 
     def keep_grid(self, draft: Draft, grid: Grid) -> None:
-        """Put cells in the place of what is kept. Raises StorageFull."""
+        """Put cells in the place of what is kept. Raises StorageFull, and Unusable where they have grown too large."""
         self._write(draft, CELLS, grids.kept(grid))
 
     def keep(self, draft: Draft) -> None:
@@ -137,22 +142,29 @@ class Drafts:
             yield from (one for one in sorted(self.folder.iterdir()) if ID.fullmatch(one.name))
 
     def _read(self, folder: Path) -> Draft | None:
-        """None where there is none (any more), or it is not written yet."""
+        """None where there is none (any more), it is not written yet, was cut off by a crash or by another version."""
         try:
             about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            checked = about.pop("checked")
+            created_at, form = datetime.fromisoformat(about.pop("created_at")), Format(about.pop("form"))
+            return Draft(**about, form=form, created_at=created_at, checked=_checked(checked) if checked else None)
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
             return None
-        checked = about.pop("checked")
-        created_at, form = datetime.fromisoformat(about.pop("created_at")), Format(about.pop("form"))
-        return Draft(**about, form=form, created_at=created_at, checked=_checked(checked) if checked else None)
 
     def _write(self, draft: Draft, name: str, lines: Iterable[str]) -> None:
         place = self.folder / draft.id / name
         fresh = place.with_name(f"{name}.{secrets.token_hex(4)}")
         with _room():
-            with fresh.open("w", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
-            os.replace(fresh, place)
+            try:
+                size = 0
+                with fresh.open("w", encoding="utf-8") as file:
+                    for line in lines:
+                        size += file.write(f"{line}\n")
+                        if size > LARGEST:
+                            raise Unusable("the file holds too much text; split it")
+                os.replace(fresh, place)
+            finally:
+                fresh.unlink(missing_ok=True)
 
 
 def under(home: Path) -> Drafts:

@@ -131,6 +131,7 @@ PATTERNS = [
             r"the CSV file cannot be cut into cells: .* in line (?P<line>\d+); .*",
             N_("The CSV file cannot be cut into cells in line %(line)s: look for a quotation mark too many."),
         ),
+        (r"the file holds too much text; split it", N_("The file holds too much text: split it.")),
         (
             r"too many files wait to be imported; try again in an hour",
             N_("Too many files wait to be imported. Try again in an hour."),

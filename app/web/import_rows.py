@@ -97,6 +97,8 @@ def correct(grid: Grid, cells: Mapping[str, str]) -> None:
         if heading is None or place is None:
             continue
         label, text = canonical(heading), _with_line_feeds(text)
+        if label not in grid.labels and label not in BY_KEY:
+            continue  # no page asks for such a column
         if text != _shown(_cell(grid, place, label)):
             grid.put(place, label, neutral(text))
 

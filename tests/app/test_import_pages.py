@@ -363,3 +363,33 @@ def test_two_imports_of_one_organisation_wait_for_each_other(world: World, monke
 def test_columns_are_guessed_from_their_headings(world: World, headings: str, expected: list[str]) -> None:
     page = send(world.partner, f"{headings}\n1,2,3,4,5\n").text
     assert selected(page) == expected[: page.count("<select")]
+
+
+def test_corrections_make_no_columns_that_no_page_asks_for(world: World) -> None:
+    path = named(world.partner)
+    given = {f"cell-3-title@{tag} ({part})": "x" for tag in ("fr", "de", "kk") for part in range(2, 200)}
+    assert post(world.partner, f"{path}/rows", given | {"cell-3-trl": "9", "cell-3-region": "EG-C"}).status_code == 200
+    kept = drafts.under(world.app.state.live.home)
+    grid = kept.grid(kept.of(who(world, "partner"), utc_now())[0])
+    assert grid.labels == [*COLUMNS.values(), "region"]
+
+
+def test_a_draft_does_not_grow_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = named(world.partner)
+    monkeypatch.setattr(drafts, "LARGEST", 5_000)
+    cells = {f"cell-{row}-description": "x" * 2_000 for row in (2, 3, 4)}
+    assert post(world.partner, f"{path}/rows", cells).status_code == 422
+    assert send(world.partner, CSV + "a9,need," + "x" * 5_000).status_code == 422
+    folder = world.app.state.live.home / "drafts"
+    assert [sorted(one.name for one in draft.iterdir()) for draft in folder.iterdir()] == [
+        ["about.json", "cells.jsonl"]
+    ]
+
+
+def test_what_a_crash_or_another_version_has_left_stops_nobody(world: World) -> None:
+    folder = world.app.state.live.home / "drafts"
+    for number, left in enumerate(("", "{", "{}", '{"checked": null, "created_at": "x", "form": "csv"}')):
+        (folder / f"{number:032x}").mkdir(parents=True)
+        (folder / f"{number:032x}" / "about.json").write_text(left)
+    assert world.partner.get("/imports").status_code == 200
+    assert named(world.partner)
