@@ -61,13 +61,14 @@ def own(data: Database, who: Principal, search_id: str) -> SavedSearchRow:
     return row
 
 
-def seen(data: Database, who: Principal, search_id: str) -> None:
-    """The person has been shown what is new. Raises NotFound."""
-    own(data, who, search_id)
+def seen(data: Database, read: SavedSearchRow) -> None:
+    """The person has been shown what was new when the search was read; what has come since stays new."""
     with data.writing() as session:
-        row = session.get_one(SavedSearchRow, search_id)
-        row.seen = [*row.fresh, *row.seen][:REMEMBERED]
-        row.fresh, row.fresh_count = [], 0
+        row = session.get(SavedSearchRow, read.id)
+        if row is not None:
+            row.seen = [*read.fresh, *row.seen][:REMEMBERED]
+            row.fresh = [name for name in row.fresh if name not in read.fresh]
+            row.fresh_count = len(row.fresh)
 
 
 def forget(data: Database, who: Principal, search_id: str) -> None:

@@ -61,6 +61,7 @@ def page(
     chosen, wanted = _side(side), _wanted(country, field, node)
     if kept is not None:
         q, chosen, wanted = kept.text, Side(kept.side), Wanted(**kept.wanted)
+        more = more or bool(kept.fresh)  # wherever among the answers the new ones stand
     view = _asked(request, visitor, data, q, chosen, wanted) | {"kept": kept, "more": more}
     status = 200
     if q.strip():
@@ -80,7 +81,7 @@ def page(
         except InvalidListing as error:
             status, view["notice"], view["fix"] = 422, "invalid", error.fix
     if kept is not None and kept.fresh and status == 200:
-        saved_searches.seen(data, visitor.who, kept.id)
+        saved_searches.seen(data, kept)
     return html(request, "search.html", view, status, language)
 
 

@@ -100,3 +100,29 @@ def test_a_kept_search_shows_only_what_its_person_may_see(filled: World) -> None
     saved_searches.look_again(filled.app.state.live, utc_now() + timedelta(minutes=2))
     (row,) = kept(filled)
     assert row.fresh == []
+
+
+def test_new_answers_are_shown_wherever_they_stand(filled: World) -> None:
+    client = signed_in(filled, "manager")
+    for number in range(12):
+        filled.post(filled.offerer, AGAIN | {"reference": f"again{number}", "description": f"{QUERY} {number}"})
+    address = str(posted(client, "/search/saved", {"q": QUERY, "side": "offer"}).headers["location"])
+    last = client.get(address + "&more=1").text.count('<article class="card">')
+    assert last > 10
+    with filled.database.writing() as session:
+        row = session.exec(select(SavedSearchRow)).one()
+        row.fresh, row.fresh_count = [row.seen[-1]], 1
+    assert client.get(address).text.count('<span class="badge accent">new</span>') == 1
+
+
+def test_what_becomes_new_while_the_page_is_made_stays_new(filled: World) -> None:
+    client = signed_in(filled, "manager")
+    posted(client, "/search/saved", {"q": QUERY, "side": "offer"})
+    (read,) = kept(filled)
+    read.fresh = ["shown"]
+    with filled.database.writing() as session:
+        row = session.exec(select(SavedSearchRow)).one()
+        row.fresh, row.fresh_count = ["later", "shown"], 2
+    saved_searches.seen(filled.database, read)
+    (row,) = kept(filled)
+    assert (row.fresh, row.fresh_count, row.seen[0]) == (["later"], 1, "shown")
