@@ -70,7 +70,7 @@ def post_listing(request: Request, form: Poster, data: Data, search: Search, at:
         except InvalidListing as error:
             typed.wrong[place_of(error)] = error.fix
         except Unusable as error:
-            if error.errors[0].field != "Idempotency-Key":
+            if not error.errors or error.errors[0].field != "Idempotency-Key":
                 raise
             typed.wrong["title"] = language.words.gettext(ANOTHER)
             view["key"] = new_id()

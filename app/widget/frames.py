@@ -91,6 +91,6 @@ def _notice(error: AppError, words: dict[str, str]) -> str:
     """What a visitor of the other site reads."""
     if isinstance(error, TooMany):
         return words["busy"].replace("{n}", error.headers["Retry-After"])
-    if isinstance(error, Unusable):
+    if isinstance(error, Unusable) and error.errors:
         return words["wrong"].replace("{name}", error.errors[0].field).replace("{value}", error.detail)
     return words["gone"] if isinstance(error, NotFound) else words["broken"]
