@@ -49,7 +49,7 @@ class Embeddings:
                 with encoding(1):
                     self._asked[key] = embed([listing], self._models.encoder)[0]
             self._asked.move_to_end(key)
-            if len(self._asked) > ASKED:
+            while len(self._asked) > ASKED:
                 self._asked.popitem(last=False)
             return self._asked[key]
 
