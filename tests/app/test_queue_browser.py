@@ -112,7 +112,7 @@ def desk(driver: webdriver.Chrome, service: Served) -> Iterator[Desk]:
     yield one
     driver.get("about:blank")
     wrong = [line["message"] for line in driver.get_log("browser") if line["level"] == "SEVERE"]
-    expected = ("favicon", "412", "403", "ERR_INTERNET_DISCONNECTED", "/listings/")
+    expected = ("favicon", "412", "403", "401", "ERR_INTERNET_DISCONNECTED", "/listings/")
     assert [line for line in wrong if not any(word in line for word in expected)] == []
 
 
