@@ -17,8 +17,8 @@ NAMES = {
     "field": N_("Field"),
     "country": N_("Country"),
     "stage": N_("Stage"),
-    "maturity": N_("Technology readiness level"),
-    "mode": N_("Form of transfer"),
+    "maturity": N_("Maturity (TRL)"),
+    "mode": N_("Ways of transfer"),
     "language": N_("Language of the text"),
 }
 ORDERS: dict[str, tuple[str, ...]] = {

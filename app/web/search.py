@@ -172,7 +172,7 @@ def _card(found: Found, results: Results, side: Side, language: Language, fresh:
         "direction": label(language, "direction", pairing.direction),
         "organisation": listing.organisation,
         "fields": [label(language, "field", field) for field in found.fields],
-        "unknown": [language.words.gettext(name) for name in _unknown(found)],
+        "unknown": [label(language, "fact", name) for name in _unknown(found)],
         "fresh": listing.id in fresh,
         "verdict": label(language, "verdict", verdict(pairing.probability, results.threshold)),
         "percent": round(100 * pairing.probability),
@@ -188,9 +188,9 @@ def _unknown(found: Found) -> list[str]:
     """What the listing leaves open; it counts neither for nor against it."""
     listing = found.listing
     told = {
-        N_("country"): listing.country,
-        N_("field of technology"): found.fields,
-        N_("technology readiness level"): listing.trl,
-        N_("transfer mode"): listing.modes,
+        "country": listing.country,
+        "fields": found.fields,
+        "trl": listing.trl,
+        "modes": listing.modes,
     }
     return [name for name, value in told.items() if not value]
