@@ -11,7 +11,7 @@ from app.pairings import State
 from app.pipeline import BOARD
 from app.queries.pipeline import Placed
 from app.tables import ListingRow, OrganisationRow
-from app.web.labels import N_
+from app.web.words import N_
 
 WHY_NOT = {  # why a pairing cannot simply be brought to a state
     State.PROPOSED: N_("Only the matching proposes; a pairing does not go back to it by hand."),

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.record import Stage
 from app.shelf import FACETS, UNKNOWN, Chosen
-from app.web.labels import N_, country, label, tongue
-from app.web.words import Language
+from app.web.labels import country, label, tongue
+from app.web.words import N_, Language
 from matching import FIELDS, MODES
 
 FIRST = 12  # chips of a group that stand open

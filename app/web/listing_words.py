@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.hints import Hint
-from app.web.labels import N_, country, label, tongue
-from app.web.words import Language
+from app.web.labels import country, label, tongue
+from app.web.words import N_, Language
 from matching import Listing, Objection
 from matching.language import UNKNOWN, detect
 
