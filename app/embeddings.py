@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ from matching.language import UNKNOWN
 log = logging.getLogger(__name__)
 
 DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
+ASKED = 256  # texts searched with that are remembered: narrowing and leafing ask the same again
 CHUNK = 64  # texts encoded in one go; between them searches get their turn
 
 
@@ -37,11 +39,19 @@ class Embeddings:
         self._database, self._models = database, models
         self._name = embedding_key(models.encoder)
         self.encoding = threading.Lock()  # held while encoding: tokenizers cannot be shared by threads
+        self._asked: OrderedDict[str, Embedding] = OrderedDict()  # of the last texts that somebody searched with
 
     def of_text(self, listing: Listing) -> Embedding:
-        """Of a text that is not kept, such as what somebody searches with."""
-        with self.encoding, encoding(1):
-            return embed([listing], self._models.encoder)[0]
+        """Of a text that is not stored, such as what somebody searches with; the last ones are at hand."""
+        key = listing.text_hash
+        with self.encoding:
+            if key not in self._asked:
+                with encoding(1):
+                    self._asked[key] = embed([listing], self._models.encoder)[0]
+            self._asked.move_to_end(key)
+            while len(self._asked) > ASKED:
+                self._asked.popitem(last=False)
+            return self._asked[key]
 
     def of_draft(self, listing: Listing) -> Embedding:
         """Of a listing that need not be kept: what is stored of its text, else made anew and not stored."""

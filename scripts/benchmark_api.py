@@ -117,6 +117,7 @@ def serving(home: Path, cache: Path) -> Iterator[tuple[str, int, float]]:
         "DUKOU_HOME": str(home),
         "DUKOU_SECRET": secrets.token_urlsafe(32),
         "DUKOU_KNOWN_LIMIT": "10000000/minute",
+        "DUKOU_PUBLIC_LIMIT": "10000000/minute",
     }
     if not (home / "models").exists():
         (home / "models").symlink_to(cache.resolve())

@@ -29,20 +29,20 @@ from app.clock import utc_now
 from app.db import Database
 from app.pairings import State
 from app.settings import Settings
-from app.tables import ListingRow, PairingRow, PersonRow
+from app.tables import ListingRow, PairingRow, PersonRow, StepRow
 from matching import load_models
 
 TIMES = 30
 QUERY = "ceramic elbows for slurry pipelines that wear out within months"
 SHARES = {State.PROPOSED: 0.6, State.SHORTLISTED: 0.1, State.OFFERED: 0.08, State.MUTUAL: 0.05, State.NEGOTIATING: 0.02}
 WORKBENCH = ("/overview", "/queue", "/pipeline", "/listings", "/listings/{need}", "/pairings/{pairing}", "/nights")
-MORE = ("/listings/new", "/imports", "/search", f"/search?q={QUERY}", "/administration/audit")
+MORE = ("/listings/new", "/imports", "/search", f"/search?q={QUERY}", "/administration/organisations")
 PUBLIC = ("/en/", "/en/offers", "/en/offers?field=clean_energy", "/en/listings/{offer}", f"/en/offers?q={QUERY}")
 TARGET = 100  # ms, p95
 
 
 def add_pairings(database: Database, count: int) -> None:
-    """Pairings of random offers and needs, most of them proposed, the others on their way or declined."""
+    """Pairings of offers and needs, no two of one pair; most are proposed, the others on their way or declined."""
     rng, now, block = np.random.default_rng(1), utc_now(), 5_000
     with database.reading() as session:
         ids = {
@@ -54,20 +54,32 @@ def add_pairings(database: Database, count: int) -> None:
         with database.writing() as session:
             for i in range(start, min(start + block, count)):
                 at = now - timedelta(hours=float(rng.uniform(0, 2_000)))
+                row = PairingRow(
+                    offer_id=ids["offer"][i % len(ids["offer"])],
+                    need_id=ids["need"][(7 * i + i // len(ids["offer"])) % len(ids["need"])],
+                    state=str(states[i]),
+                    probability=float(rng.beta(2, 2)),
+                    parts={"base": -1.0, "margin": 1.5, "shared_words": 0.4},
+                    evidence=[],
+                    direction="go-out",
+                    run="benchmark",
+                    offer_version=1,
+                    need_version=1,
+                    created_at=at,
+                    updated_at=at,
+                )
+                session.add(row)
                 session.add(
-                    PairingRow(
-                        offer_id=ids["offer"][rng.integers(len(ids["offer"]))],
-                        need_id=ids["need"][rng.integers(len(ids["need"]))],
-                        state=str(states[i]),
-                        probability=float(rng.beta(2, 2)),
-                        parts={"base": -1.0, "margin": 1.5, "shared_words": 0.4},
-                        evidence=[],
-                        direction="go-out",
-                        run="benchmark",
+                    StepRow(
+                        pairing_id=row.id,
+                        number=1,
+                        at=at,
+                        actor_kind="system",
+                        actor_id="dukou",
+                        action="propose",
+                        state_after=row.state,
                         offer_version=1,
                         need_version=1,
-                        created_at=at,
-                        updated_at=at,
                     )
                 )
 
@@ -91,7 +103,7 @@ def some_ids(database: Database) -> dict[str, str]:
 
 def timed(client: httpx.Client, path: str) -> str:
     """A row of the table."""
-    client.get(path)  # what is read once is read before
+    client.get(path).raise_for_status()  # what is read once is read before
     taken, size = [], 0
     for _ in range(TIMES):
         start = time.perf_counter()

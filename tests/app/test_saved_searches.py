@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from app import saved_searches
+from app import embeddings, saved_searches
 from app.clock import utc_now
 from app.tables import SavedSearchRow
 from tests.app.conftest import OFFER, World
@@ -100,3 +100,17 @@ def test_a_kept_search_shows_only_what_its_person_may_see(filled: World) -> None
     saved_searches.look_again(filled.app.state.live, utc_now() + timedelta(minutes=2))
     (row,) = kept(filled)
     assert row.fresh == []
+
+
+def test_the_same_text_is_encoded_once(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.public.get("/", params={"q": "what is posted has its vectors after this"})
+    calls: list[int] = []
+    embed = embeddings.embed
+    monkeypatch.setattr(embeddings, "embed", lambda texts, encoder: calls.append(len(texts)) or embed(texts, encoder))
+    for params in ({"q": QUERY}, {"q": QUERY, "country": "CN"}, {"q": QUERY, "more": "1"}):
+        assert filled.public.get("/", params=params).status_code == 200
+    assert calls == [1]
+    monkeypatch.setattr(embeddings, "ASKED", 1)
+    for text in ("tea dryers", QUERY):
+        filled.public.get("/", params={"q": text})
+    assert calls == [1, 1, 1]
