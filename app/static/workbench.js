@@ -32,5 +32,11 @@ export function isWriting(event) {
   return event.altKey || event.ctrlKey || event.metaKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
 }
 
+// A row of tabs that is wider than the screen shows the one where one is.
+for (const current of document.querySelectorAll(":is(.ways, .tabs) [aria-current]")) {
+  const row = current.closest(".ways ul, .tabs");
+  row.scrollLeft = current.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+}
+
 document.body.addEventListener("htmx:sendError", () => toast(toasts.dataset.offline, { kind: "bad" }));
 document.body.addEventListener("htmx:responseError", () => toast(toasts.dataset.failed, { kind: "bad" }));

@@ -11,7 +11,7 @@ from app.pairings import State
 from app.pipeline import BOARD
 from app.queries.pipeline import Placed
 from app.tables import ListingRow, OrganisationRow
-from app.web.labels import N_
+from app.web.words import N_
 from matching import Side
 
 WHY_NOT = {  # why a pairing cannot simply be brought to a state

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.record import Stage
 from app.shelf import FACETS, UNKNOWN, Chosen
-from app.web.labels import N_, country, label, tongue
-from app.web.words import Language
+from app.web.labels import country, label, tongue
+from app.web.words import N_, Language
 from matching import FIELDS, MODES
 
 FIRST = 12  # chips of a group that stand open
@@ -17,8 +17,8 @@ NAMES = {
     "field": N_("Field"),
     "country": N_("Country"),
     "stage": N_("Stage"),
-    "maturity": N_("Technology readiness level"),
-    "mode": N_("Form of transfer"),
+    "maturity": N_("Maturity (TRL)"),
+    "mode": N_("Ways of transfer"),
     "language": N_("Language of the text"),
 }
 ORDERS: dict[str, tuple[str, ...]] = {

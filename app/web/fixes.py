@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.web.labels import N_
-from app.web.words import Language
+from app.web.words import N_, Language
 
 PATTERNS = [
     (re.compile(pattern), text)

@@ -16,9 +16,9 @@ from app.asking import Data, Log, Now
 from app.errors import Conflict
 from app.tables import ListingRow
 from app.web.forms import Sent, sent
-from app.web.labels import N_
 from app.web.listing import listing_view
 from app.web.rendering import language_of, see
+from app.web.words import N_
 
 LONGEST_REASON = 2_000
 

@@ -15,13 +15,13 @@ from app.queries import pairings as queries
 from app.record import as_listing
 from app.results import Found, Missed, Results
 from app.tables import ListingRow, PairingRow
+from app.web.evidence import NOTICEABLE, verdict
 from app.web.labels import country, label, tongue
 from app.web.listing_words import objection_words, tag
 from app.web.words import Language
 from matching import Side
 from matching.language import UNKNOWN
 
-NOTICEABLE = 0.1  # log-odds below which a part is not worth a word
 SHOWN = 20
 OVER = (State.DECLINED, State.LAPSED, State.WITHDRAWN)
 
@@ -36,23 +36,25 @@ def cards(data: Database, who: Principal, results: Results, side: Side, language
             if may_see(who, row, queries.sides(session, row))
         }
     return [
-        card(one, results.language, side, language)
+        card(one, results, side, language)
         | _of_pairing(known.get((one.pairing.offer, one.pairing.need)))
         | {"href": f"/listings/{one.listing.id}"}
         for one in results.items
     ]
 
 
-def card(one: Found, written: str, side: Side, language: Language) -> dict[str, Any]:
-    """One result; `side` is its own, `written` the language of what it answers."""
+def card(one: Found, results: Results, side: Side, language: Language) -> dict[str, Any]:
+    """One of the results, as a card shows it; `side` is its own."""
     pairing = one.pairing
     parts = sorted(pairing.parts.items(), key=lambda part: -abs(part[1]))
     named = [(label(language, "part", name), value) for name, value in parts if name != "base"]
+    written = results.language
     languages = (one.language, written) if side is Side.OFFER else (written, one.language)
     return {
         **_facts(one.listing.title or one.listing.body[:100], one.language, one.listing.country, language),
         "organisation": one.listing.organisation,
         "probability": pairing.probability,
+        "verdict": label(language, "verdict", verdict(pairing.probability, results.threshold)),
         "direction": label(language, "direction", pairing.direction),
         "raises": [name for name, value in named if value >= NOTICEABLE],
         "lowers": [name for name, value in named if value <= -NOTICEABLE],
@@ -72,6 +74,7 @@ def missed_cards(found: Sequence[Missed], language: Language) -> list[dict[str, 
             **_facts(one.listing.title or one.listing.body[:100], one.language, one.listing.country, language),
             "organisation": one.listing.organisation,
             "probability": one.probability,
+            "verdict": "",
             "direction": "",
             "raises": [],
             "lowers": [],

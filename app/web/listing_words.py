@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.hints import Hint
-from app.web.labels import N_, country, label, tongue
-from app.web.words import Language
+from app.web.labels import country, label, tongue
+from app.web.words import N_, Language
 from matching import Listing, Objection
 from matching.language import UNKNOWN, detect
 
@@ -24,13 +24,13 @@ NAMES = {
     "translations": N_("Other languages"),
     "country": N_("Country"),
     "region": N_("Region"),
-    "fields": N_("Fields of technology"),
+    "fields": N_("Fields"),
     "trl": N_("Maturity (TRL)"),
     "stage": N_("Stage"),
     "ipr": N_("Intellectual property"),
     "classifications": N_("Patent classes"),
     "keywords": N_("Keywords"),
-    "modes": N_("Ways of working together"),
+    "modes": N_("Ways of transfer"),
     "partner_types": N_("Partners sought"),
     "target_countries": N_("Target countries"),
     "excluded_countries": N_("Excluded countries"),
@@ -137,7 +137,7 @@ def objection_words(language: Language, one: Objection) -> str:
                 else N_("The need seeks partners in other countries than %(place)s.")
             )
         case _:
-            said = N_("No way of working together in common: the offer has %(offered)s, the need wants %(sought)s.")
+            said = N_("No way of transfer in common: the offer has %(offered)s, the need wants %(sought)s.")
             joined = _(N_(", ")).join
             ours, theirs = ([label(language, "mode", mode) for mode in own] for own in (one.offered, one.sought))
             return _(said) % {"offered": joined(ours), "sought": joined(theirs)}

@@ -18,10 +18,9 @@ from app.queries import own_listings as queries
 from app.queries.own_listings import SORTS, Chosen
 from app.tables import ListingRow
 from app.web.forms import Visiting
-from app.web.labels import N_
 from app.web.listing_words import hint_words, language_of_text, tag, told
 from app.web.rendering import html, language_of
-from app.web.words import Language
+from app.web.words import N_, Language
 from matching import FIELDS, Side
 
 SHOWN = 25

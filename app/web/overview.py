@@ -18,10 +18,9 @@ from app.queries import overview as queries
 from app.queries.overview import NodeFacts
 from app.web import overview_pictures as pictures
 from app.web.forms import Visiting
-from app.web.labels import N_
 from app.web.pictures import Picture, csv_of
 from app.web.rendering import html, language_of
-from app.web.words import Language
+from app.web.words import N_, Language
 
 PERIODS = {
     "": N_("all times"),

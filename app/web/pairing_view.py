@@ -23,7 +23,7 @@ from app.search import Live
 from app.tables import ContractRow, PairingRow, ScreeningRow, StepRow
 from app.web import evidence
 from app.web.cards import card
-from app.web.labels import N_
+from app.web.words import N_
 
 FORWARD = (  # the steps that lead towards a contract
     Action.SHORTLIST,

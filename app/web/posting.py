@@ -24,12 +24,12 @@ from app.record import IprStatus, PartnerType, Record, Stage, read_record, store
 from app.search import Live
 from app.tables import ListingRow, NodeRow, OrganisationRow, new_id
 from app.web.forms import Sent, Visiting, sent
-from app.web.labels import N_, tongue
+from app.web.labels import tongue
 from app.web.listing import differences
 from app.web.posting_advice import advice_view
 from app.web.posting_form import Typed, countries, place_of, record_of, sent_in, stored_in, summary_of
 from app.web.rendering import html, language_of, see
-from app.web.words import Language
+from app.web.words import N_, Language
 from matching import FIELDS, MODES, InvalidListing
 from matching.language import LANGUAGES
 

@@ -56,7 +56,7 @@ def advice_view(
     return view | {
         "near": found.near_duplicates[:DUPLICATES],
         "suggested": [field for field in found.fields if field.suggested and field.stated_by is None],
-        "matches": [card(match, results.language, side, language) for match in results.items] if may_match else [],
+        "matches": [card(match, results, side, language) for match in results.items] if may_match else [],
         "threshold": results.threshold,
         "side": side,
     }

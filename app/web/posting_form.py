@@ -11,9 +11,8 @@ from typing import Any
 
 from app.record import CURRENCY, PATENT_CLASS, Record
 from app.web.forms import Sent
-from app.web.labels import N_
 from app.web.listing_words import name_of, plain
-from app.web.words import LANGUAGES, Language
+from app.web.words import LANGUAGES, N_, Language
 from matching import InvalidListing
 from matching.listing import LANGUAGE_TAG, REGION, TEXT_LIMITS
 

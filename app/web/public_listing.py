@@ -18,10 +18,10 @@ from app.schemas.listings import ListingOut
 from app.shelf import Chosen, Shelf
 from app.tables import ListingRow
 from app.web.catalogue import Public, cards
-from app.web.labels import N_, country
+from app.web.labels import country
 from app.web.publicly import READ, Browsing, Spoken, address, publicly
 from app.web.versions import best, versions
-from app.web.words import Language
+from app.web.words import N_, Language
 from matching import Side
 
 NEIGHBOURS = 3

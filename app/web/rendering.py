@@ -20,8 +20,7 @@ from app.access import Permission
 from app.errors import AppError, NotReady, SignInNeeded
 from app.web import labels
 from app.web.forms import Visitor
-from app.web.labels import N_
-from app.web.words import LANGUAGES, Language, choose
+from app.web.words import LANGUAGES, N_, Language, choose
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent.parent / "static"

@@ -24,9 +24,9 @@ from app.results import Found, Results
 from app.search import Live
 from app.snapshot import Sight, Wanted
 from app.tables import SavedSearchRow
-from app.web.evidence import NOTICEABLE, verdict
 from app.web.forms import Sent, Visiting, Visitor, sent
-from app.web.labels import N_, country, label
+from app.web.labels import label
+from app.web.listing_matches import card
 from app.web.rendering import html, language_of, see
 from app.web.words import Language
 from matching import FIELDS, InvalidListing, Side
@@ -160,28 +160,13 @@ def _sorted(results: Results, side: Side, language: Language, most: int, kept: S
 
 
 def _card(found: Found, results: Results, side: Side, language: Language, fresh: set[str]) -> dict[str, Any]:
-    pairing, listing = found.pairing, found.listing
-    languages = (found.language, results.language) if side is Side.OFFER else (results.language, found.language)
-    parts = sorted(pairing.parts.items(), key=lambda part: -abs(part[1]))
-    named = [(label(language, "part", name), value) for name, value in parts if name != "base"]
-    return {
+    listing = found.listing
+    return card(found, results, side, language) | {
         "id": listing.id,
-        "title": listing.title or language.words.gettext(N_("Untitled listing")),
         "text": listing.body,
-        "language": found.language,
-        "country": country(language, listing.country),
-        "direction": label(language, "direction", pairing.direction),
-        "organisation": listing.organisation,
         "fields": [label(language, "field", field) for field in found.fields],
-        "unknown": [language.words.gettext(name) for name in _unknown(found)],
+        "unknown": [label(language, "fact", name) for name in _unknown(found)],
         "fresh": listing.id in fresh,
-        "verdict": label(language, "verdict", verdict(pairing.probability, results.threshold)),
-        "percent": round(100 * pairing.probability),
-        "raises": [name for name, value in named if value >= NOTICEABLE],
-        "lowers": [name for name, value in named if value <= -NOTICEABLE],
-        "evidence": pairing.evidence,
-        "offer_language": languages[0],
-        "need_language": languages[1],
     }
 
 
@@ -189,9 +174,9 @@ def _unknown(found: Found) -> list[str]:
     """What the listing leaves open; it counts neither for nor against it."""
     listing = found.listing
     told = {
-        N_("country"): listing.country,
-        N_("field of technology"): found.fields,
-        N_("technology readiness level"): listing.trl,
-        N_("transfer mode"): listing.modes,
+        "country": listing.country,
+        "fields": found.fields,
+        "trl": listing.trl,
+        "modes": listing.modes,
     }
     return [name for name, value in told.items() if not value]

@@ -30,6 +30,11 @@ class Language:
     words: NullTranslations
 
 
+def N_(text: str) -> str:
+    """Marks a text that is translated where it is shown."""
+    return text
+
+
 def _chinese() -> NullTranslations:
     catalog = Catalog(locale="zh_Hans_CN")
     for path in sorted((LOCALES / "zh").glob("*.po")):

@@ -50,9 +50,9 @@ def test_from_the_first_page_to_a_listing_and_back_in_the_other_language(
     driver.get(f"{shown.address}/en/")
     follow(driver, "a[href='/en/needs?field=environment']")
     assert "Field: Environmental governance" in driver.find_element(By.CSS_SELECTOR, ".chosen .chip").text
-    summaries = driver.find_elements(By.CSS_SELECTOR, ".filters > details > summary")
+    summaries = driver.find_elements(By.CSS_SELECTOR, ".narrowing > details > summary")
     next(one for one in summaries if one.text == "Country").click()
-    follow(driver, ".filters a[href='/en/needs?field=environment&country=KZ']")
+    follow(driver, ".narrowing a[href='/en/needs?field=environment&country=KZ']")
     follow(driver, f".card-title a[href='/en/listings/{shown.ids['whole']}']")
     assert driver.find_element(By.TAG_NAME, "h1").text == "Crushing line for iron ore without dust"
     driver.find_element(By.CSS_SELECTOR, "#original summary").click()

@@ -53,7 +53,7 @@ def titles(document: Any) -> list[str]:
 
 def filters(document: Any) -> list[Any]:
     """The chips of all filters."""
-    return list(document.xpath("//nav[@class='filters']//a"))
+    return list(document.xpath("//nav[@class='narrowing']//a"))
 
 
 def facts(document: Any) -> dict[str, str]:

@@ -375,7 +375,7 @@ def test_a_manager_publishes_and_returns_with_a_reason(world: World, manager: Te
 def test_what_is_not_said_is_unknown(world: World, partner: TestClient) -> None:
     bare = world.post(world.offerer, {"reference": "bare", "side": "offer", "title": "Bare valve"})
     page = partner.get(f"/listings/{bare['id']}").text
-    for name in ("Maturity (TRL)", "Stage", "Intellectual property", "Ways of working together", "Budget"):
+    for name in ("Maturity (TRL)", "Stage", "Intellectual property", "Ways of transfer", "Budget"):
         assert re.search(rf'<dt>{re.escape(name)}</dt><dd><span class="quiet-text">unknown</span>', page)
 
 

@@ -183,7 +183,7 @@ def test_from_proposal_to_completion_by_keyboard_alone(
 
 
 def dragged(browser: webdriver.Chrome, pairing: str, state: str) -> None:
-    card = browser.find_element(By.CSS_SELECTOR, f"#card-{pairing} .signs")
+    card = browser.find_element(By.CSS_SELECTOR, f"#card-{pairing} .badges")
     column = browser.find_element(By.CSS_SELECTOR, f"#column-{state} h2")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center', inline: 'center'})", column)
     ActionChains(browser).drag_and_drop(card, column).perform()

@@ -45,7 +45,7 @@ def test_the_answers_can_be_narrowed_by_what_they_hold(filled: World) -> None:
 
 def test_what_is_unknown_is_said(filled: World) -> None:
     page = filled.public.get("/", params={"q": "heat pump dryer for green tea"}).text
-    assert re.search(r"<dt>Unknown</dt><dd>[^<]*technology readiness level", page)
+    assert re.search(r"<dt>Unknown</dt><dd>[^<]*Maturity \(TRL\)", page)
 
 
 def test_strangers_keep_no_search(filled: World) -> None:

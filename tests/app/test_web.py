@@ -44,7 +44,7 @@ def test_the_page_speaks_chinese_and_english(world: World) -> None:
 def test_results_show_evidence_in_its_own_language(filled: World) -> None:
     page = filled.public.get("/", params={"q": QUERY}).text
     assert "耐磨陶瓷弯头" in page
-    assert re.search(r"\d+ %</strong>", page)
+    assert re.search(r"\d+%</strong>", page)
     assert page.count("The offer says") == page.count("The need says") >= 1
     assert re.search(r'<blockquote dir="auto" lang="[a-z]{2,3}">', page)
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from app.access import Permission, Principal, check
 from app.web.forms import Visiting
-from app.web.labels import N_
 from app.web.rendering import html, see
+from app.web.words import N_
 
 HOME = "/administration"
 TABS = (

@@ -19,8 +19,8 @@ from app.web.administration.frame import PAGE, fitting, page, question
 from app.web.administration.permitted import AccountsForm
 from app.web.choosing import chosen
 from app.web.forms import Visiting
-from app.web.labels import N_
 from app.web.rendering import see
+from app.web.words import N_
 
 ROLES = (Role.PARTNER, Role.MANAGER, Role.ADMINISTRATOR)
 OFFERED = 200  # names of organisations that a field suggests

@@ -19,8 +19,8 @@ from app.web.administration.frame import PAGE, page, question
 from app.web.administration.permitted import WebhooksForm
 from app.web.choosing import chosen
 from app.web.forms import Visiting
-from app.web.labels import N_
 from app.web.rendering import see
+from app.web.words import N_
 
 PATH = "/administration/webhooks"
 TYPES = [kind for kind in EVENT_TYPES if kind != PING]
