@@ -17,6 +17,7 @@ import {
   TooltipComponent,
 } from "echarts/components";
 import { init, registerMap, use } from "echarts/core";
+import { LabelLayout } from "echarts/features";
 import { CanvasRenderer } from "echarts/renderers";
 
 use([
@@ -28,6 +29,7 @@ use([
   FunnelChart,
   GeoComponent,
   GridComponent,
+  LabelLayout,
   LegendComponent,
   LineChart,
   LinesChart,

@@ -57,6 +57,7 @@ function map({ rows, codes }, look, width, { places }) {
         coordinateSystem: "geo",
         symbolSize: ({ 2: number }) => 4 + (wide ? 6 : 4) * Math.sqrt(number / most / 2),
         itemStyle: { color: look.ink, borderColor: look.paper, borderWidth: 1, decal: { symbol: "none" } },
+        labelLayout: { hideOverlap: true },
         label: { show: true, position: "right", color: look.ink, fontSize: 12, textBorderColor: look.paper, textBorderWidth: 2, formatter: ({ name }) => (named.includes(name) ? name : "") },
         data: [...sums].map(([name, { place, number }]) => ({ name, value: [...place, number] })),
         tooltip: { formatter: ({ name, value }) => `${name}: ${written(value[2])}` },
