@@ -15,11 +15,17 @@ from app.tables import ListingRow, ScreeningRow
 from matching import Direction
 
 
+BLOCK = 10  # offers screened in one go: a new catalogue makes thousands due, and what is posted must not wait for them
+
+
 def screen_due(live: Live, now: datetime) -> int:
-    """Screen the offers of pairings under way that are not yet screened as they are. How many. Raises NotReady."""
+    """Screen some of the offers of pairings under way that are not yet screened as they are. How many.
+
+    Raises NotReady.
+    """
     with live.database.reading() as session:
         catalogue = live.catalogue.digest
-        due = queries.offers_to_screen(session, catalogue, pairings.UNDER_WAY, [Direction.GO_OUT])
+        due = queries.offers_to_screen(session, catalogue, pairings.UNDER_WAY, [Direction.GO_OUT], BLOCK)
     for offer in due:
         screen_offer(live, offer, now)
     return len(due)

@@ -215,9 +215,9 @@ def catalogues(session: Session) -> list[tuple[str, datetime, datetime, int]]:
 
 
 def offers_to_screen(
-    session: Session, catalogue: str, states: Collection[str], directions: Collection[str]
+    session: Session, catalogue: str, states: Collection[str], directions: Collection[str], limit: int
 ) -> list[ListingRow]:
-    """Offers of pairings in these states, in these directions or in none, not yet screened as they are now."""
+    """The first offers of pairings in these states, in these directions or in none, not yet screened as they are."""
     done = select(ScreeningRow.id).where(
         ScreeningRow.listing_id == ListingRow.id,
         ScreeningRow.version == ListingRow.version,
@@ -226,7 +226,7 @@ def offers_to_screen(
     leaves = or_(col(PairingRow.direction).in_(sorted(directions)), col(PairingRow.direction).is_(None))
     wanted = select(PairingRow.offer_id).where(col(PairingRow.state).in_(sorted(states)), leaves)
     chosen = select(ListingRow).where(col(ListingRow.id).in_(wanted), ~done.exists()).order_by(col(ListingRow.id))
-    return list(session.exec(chosen))
+    return list(session.exec(chosen.limit(limit)))
 
 
 def undecided(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app import listings, pairings, proposals
+from app import listings, pairings, proposals, screening
 from app.access import SYSTEM
 from app.clock import utc_now
 from app.pairings import BY_PEOPLE, CLOSED, MOVES, OPEN, Action, State
@@ -238,9 +238,12 @@ def test_no_key_no_partner_and_no_empty_reason_decides_on_a_screening(world: Wor
     problem(world.manager.post(f"{path}/decision", json={"decision": "cleared", "reason": "x"}), 422)
 
 
-def test_what_is_taken_up_is_screened_by_itself(world: World) -> None:
+def test_what_is_taken_up_is_screened_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pairing = pair(world)
     step(world.manager, pairing, "shortlist")
+    monkeypatch.setattr(screening, "BLOCK", 0)
+    assert screen_due(world.app.state.live, NOW) == 0  # a block at a time, so that a stop waits for no more than that
+    monkeypatch.undo()
     assert screen_due(world.app.state.live, NOW) == 1
     assert screen_due(world.app.state.live, NOW) == 0
     due = world.manager.get("/api/v1/screenings/due").json()["items"]
