@@ -14,7 +14,6 @@ from app.search import Live
 from app.tables import ListingRow, ScreeningRow
 from matching import Direction
 
-
 BLOCK = 10  # offers screened in one go: a new catalogue makes thousands due, and what is posted must not wait for them
 
 
