@@ -21,6 +21,7 @@ from sqlmodel import Session
 from app.access import ALLOWED, PLATFORM_SCOPES, SCOPES, Permission, Principal, Role, check_holds
 from app.errors import Conflict, FieldError, Forbidden, NotFound, SignInNeeded, Unusable
 from app.queries import accounts as queries
+from app.queries import saved_searches
 from app.tables import ApiKeyRow, NodeRow, OrganisationRow, PersonNodeRow, PersonRow, SignInRow
 
 SIGNED_IN = timedelta(hours=12)
@@ -282,6 +283,7 @@ def erase(session: Session, person: PersonRow) -> None:
     person.name, person.email, person.password_hash = "erased", None, None
     person.oidc_issuer = person.oidc_subject = person.invitation_until = None
     queries.leave_nodes(session, person.id)
+    saved_searches.forget_all(session, person.id)
 
 
 def digest(token: str) -> str:

@@ -9,13 +9,16 @@ from sqlmodel import Session
 from app.audit import Audit
 from app.queries import accounts as account_queries
 from app.queries import privacy as queries
+from app.queries import saved_searches
 from app.tables import PersonRow
 
 SECRETS = {"password_hash", "invitation_hash"}
 
 
 def export(session: Session, person: PersonRow, log: Audit) -> dict[str, Any]:
-    """Account, nodes, sessions, steps, decisions and log lines of a person, ready for JSON; no hashes of secrets.
+    """Account, nodes, sessions, kept searches, steps, decisions and log lines of a person, ready for JSON.
+
+    No hashes of secrets are among them.
 
     Among the lines are failed sign-ins that named the person's address.
     """
@@ -27,6 +30,10 @@ def export(session: Session, person: PersonRow, log: Audit) -> dict[str, Any]:
         "sessions": [
             one.model_dump(mode="json", include={"created_at", "expires_at"})
             for one in queries.sign_ins(session, person.id)
+        ],
+        "saved_searches": [
+            one.model_dump(mode="json", include={"side", "text", "wanted", "created_at"})
+            for one in saved_searches.of_person(session, person.id)
         ],
         "steps": [one.model_dump(mode="json") for one in queries.steps_by(session, person.id)],
         "screening_decisions": [one.model_dump(mode="json") for one in queries.screenings_by(session, person.id)],

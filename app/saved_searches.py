@@ -44,7 +44,7 @@ def keep(
             wanted=asdict(wanted),
             seen=good_ids(results),
             fresh=[],
-            looked_to=listing_queries.last_written(session),
+            looked_to=0,  # it is looked at again: something may have been written since the results were found
             looked_at=at,
             created_at=at,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from app.tables import PersonRow, SavedSearchRow
@@ -28,3 +28,8 @@ def due(session: Session, revision: int, before: datetime, limit: int) -> Sequen
     chosen = select(SavedSearchRow, PersonRow).join(PersonRow)
     behind = (col(SavedSearchRow.looked_to) < revision, col(SavedSearchRow.looked_at) <= before, col(PersonRow.active))
     return session.exec(chosen.where(*behind).order_by(col(SavedSearchRow.looked_at)).limit(limit)).all()
+
+
+def forget_all(session: Session, person_id: str) -> None:
+    """Drop those of a person."""
+    session.connection().execute(delete(SavedSearchRow).where(col(SavedSearchRow.person_id) == person_id))

@@ -10,9 +10,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from app import embeddings, saved_searches
+from app import accounts, embeddings, saved_searches
+from app.access import SYSTEM
 from app.clock import utc_now
-from app.tables import SavedSearchRow
+from app.snapshot import Sight, Wanted
+from app.tables import PersonRow, SavedSearchRow
+from matching import Side
 from tests.app.conftest import OFFER, World
 from tests.app.signing import browser, fields, signed_in
 
@@ -140,3 +143,24 @@ def test_the_same_text_is_encoded_once(filled: World, monkeypatch: pytest.Monkey
     for text in ("tea dryers", QUERY):
         filled.public.get("/", params={"q": text})
     assert calls == [1, 1, 1]
+
+
+def test_an_answer_posted_while_the_search_was_read_is_found_without_another_write(filled: World) -> None:
+    live = filled.app.state.live
+    results = live.search(QUERY, Side.OFFER, 50, sight=Sight(SYSTEM))
+    filled.post(filled.offerer, AGAIN)
+    with filled.database.reading() as session:
+        who = accounts.of_person(session, session.get_one(PersonRow, filled.ids["manager"]))
+    saved_searches.keep(filled.database, who, QUERY, Side.OFFER, Wanted(), results, utc_now())
+    saved_searches.look_again(live, utc_now() + timedelta(minutes=2))
+    (row,) = kept(filled)
+    assert row.fresh_count == 1
+
+
+def test_a_persons_copy_holds_their_searches_and_erasing_them_drops_those(filled: World) -> None:
+    client, path = signed_in(filled, "manager"), f"/api/v1/people/{filled.ids['manager']}"
+    posted(client, "/search/saved", {"q": QUERY, "side": "offer"})
+    copy = filled.administrator.get(f"{path}/data").json()
+    assert [one["text"] for one in copy["saved_searches"]] == [QUERY]
+    assert filled.administrator.delete(path).status_code == 200
+    assert kept(filled) == []
