@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -19,7 +18,7 @@ from app.queries.own_listings import SORTS, Chosen
 from app.tables import ListingRow
 from app.web.forms import Visiting
 from app.web.listing_words import hint_words, language_of_text, tag, told
-from app.web.rendering import html, language_of
+from app.web.rendering import address, html, language_of
 from app.web.words import N_, Language
 from matching import FIELDS, Side
 
@@ -75,7 +74,7 @@ def listings_page(
         "total": sum(counts.values()),
         "narrowed": any(name != "status" for name in kept),
         "rows": [card(row, name, language, waiting=reads) for row, name in found[:shown]],
-        "onwards": _address(kept | {"sort": sort, "after": _cursor(found[shown - 1][0], sort)})
+        "onwards": address("/listings", kept | {"sort": sort, "after": _cursor(found[shown - 1][0], sort)})
         if found[shown:]
         else "",
         "later": bool(after),
@@ -86,8 +85,10 @@ def listings_page(
         "moderates": moderates,
         "several": who.role is not Role.PARTNER,
         "done": done,
-        "tab": lambda name: _address({**{key: kept[key] for key in kept if key != "status"}, "status": name}),
-        "first": _address(kept | {"sort": sort}),
+        "tab": lambda name: address(
+            "/listings", {**{key: kept[key] for key in kept if key != "status"}, "status": name}
+        ),
+        "first": address("/listings", kept | {"sort": sort}),
         "keep": kept | {"sort": sort},
     }
     return html(request, "listings.html", view, language=language)
@@ -130,10 +131,6 @@ def _statuses(moderates: bool) -> list[str]:
 
 def _one_of(value: str, allowed: tuple[str, ...]) -> str:
     return value if value in allowed else ""
-
-
-def _address(query: dict[str, str]) -> str:
-    return f"/listings?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def _cursor(row: ListingRow, sort: str) -> str:

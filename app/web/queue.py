@@ -31,7 +31,7 @@ from app.search import Live
 from app.tables import ApiKeyRow, OrganisationRow, PairingRow, PersonRow, StepRow
 from app.web.evidence import Shown, shown
 from app.web.forms import Sent, Visiting, sent
-from app.web.rendering import html, is_part, see
+from app.web.rendering import address, html, is_part, see
 
 router = APIRouter(include_in_schema=False)
 
@@ -160,7 +160,7 @@ def _frame(request: Request, session: Session, choice: Chosen) -> dict[str, Any]
         "nodes": {node.id: node.name for node in accounts.nodes(session)},
         "keep": kept,
         "query": urlencode(kept),
-        "narrowed": lambda **changed: f"/queue?{urlencode(_without_empty(kept | changed))}",
+        "narrowed": lambda **changed: address("/queue", kept | changed),
     }
 
 
@@ -279,10 +279,4 @@ def _given(request: Request, choice: Chosen) -> dict[str, str]:
 
 
 def _address(request: Request, choice: Chosen, row: PairingRow | None = None, **more: str) -> str:
-    query = urlencode(_given(request, choice) | more)
-    path = "/queue" if row is None else f"/queue/{row.id}"
-    return f"{path}?{query}" if query else path
-
-
-def _without_empty(query: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in query.items() if value}
+    return address("/queue" if row is None else f"/queue/{row.id}", _given(request, choice) | more)

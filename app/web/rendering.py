@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -105,6 +106,12 @@ def app_error_page(request: Request, error: AppError) -> Response:
     page = error_page(request, error.status, error.detail, error.title)
     page.headers.update(error.headers)
     return page
+
+
+def address(path: str, fields: Mapping[str, object]) -> str:
+    """A path with those of the fields that are not empty."""
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return f"{path}?{query}" if query else path
 
 
 def see(path: str) -> RedirectResponse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -27,7 +26,7 @@ from app.tables import SavedSearchRow
 from app.web.forms import Sent, Visiting, Visitor, sent
 from app.web.labels import label
 from app.web.listing_matches import card
-from app.web.rendering import html, language_of, see
+from app.web.rendering import address, html, language_of, see
 from app.web.words import Language
 from matching import FIELDS, InvalidListing, Side
 
@@ -115,7 +114,7 @@ def _asked(request: Request, visitor: Visitor, data: Data, q: str, side: Side, w
         "side": side,
         "asked": bool(q.strip()),
         "narrowed": narrowed,
-        "address": lambda **change: f"{request.url.path}?{urlencode(_without_empty(asked | change))}",
+        "address": lambda **change: address(request.url.path, asked | change),
         "keep": asked if q else {},
         "mine": mine,
         "nodes": nodes,
@@ -135,10 +134,6 @@ def _wanted(country: str, field: str, node: str) -> Wanted:
     """What of an address narrows a search; what is no country and no field narrows nothing."""
     is_code = len(country) == 2 and country.isascii() and country.isalpha()
     return Wanted(country.upper() if is_code else None, field if field in FIELDS else None, node or None)
-
-
-def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value}
 
 
 def _facets(results: Results) -> dict[str, list[tuple[str, int]]]:
