@@ -23,6 +23,7 @@ from matching import FIELDS, Listing
 LIFETIME = timedelta(days=365)
 EXTENSION = timedelta(days=365)
 NOTICE = timedelta(days=30)
+UNTITLED = 100  # characters of its text that stand for the title of a listing without one
 
 
 class Status(StrEnum):
@@ -157,6 +158,7 @@ def correct_fields(session: Session, row: ListingRow, fields: list[str] | None, 
         fix = f"{wrong[0]!r:.40} is not one of {', '.join(FIELDS)}"
         raise Unusable(f"fields: {fix}", [FieldError("fields", fix)])
     row.corrected_fields = fields
+    describe(row)
     _written(session, row, now)
 
 
@@ -179,6 +181,14 @@ def listing_of(row: ListingRow) -> Listing:
     """The listing as the matching sees it, with a manager's fields where there are some."""
     listing = as_listing(row.record, row.id)
     return listing if row.corrected_fields is None else replace(listing, fields=tuple(row.corrected_fields))
+
+
+def describe(row: ListingRow) -> None:
+    """Bring the columns that lists are narrowed by to what the record and a manager's correction say."""
+    listing = listing_of(row)
+    row.country = listing.country
+    row.field_codes = f"|{'|'.join(listing.fields)}|" if listing.fields else ""
+    row.title_folded = (listing.title or listing.body[:UNTITLED]).casefold()
 
 
 def check_revision(row: ListingRow, revision: int) -> None:
@@ -259,6 +269,7 @@ def _take_over(
     row.record, row.text_hash = record, listing.text_hash
     row.disclosure = record.get("disclosure", Disclosure.PUBLIC)
     row.sample = record.get("sample") is True
+    describe(row)
     session.add(row)
     version = {"listing_id": row.id, "version": row.version, "record": record, "actor": who.label, "at": now}
     add_after(session, ListingVersionRow, **version)

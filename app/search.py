@@ -46,6 +46,7 @@ from matching import (
     load_models,
     prepare_catalogue,
     prepare_languages,
+    prepare_search,
     read_listing,
     scored_pair,
     screen,
@@ -127,6 +128,7 @@ class Live:
         models = read_models(self._settings)
         for tokens in WARMED:
             models.encoder.encode([" a" * tokens])
+        prepare_search()
         self._loaded = Loaded(models, Embeddings(self.database, models), KeptSpace(self.home, models.encoder.name))
         return self._loaded
 

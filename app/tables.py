@@ -118,16 +118,28 @@ class ApiKeyRow(SQLModel, table=True):
 
 
 class ListingRow(SQLModel, table=True):
-    """One listing; `record` is what its author sent, original text included."""
+    """One listing; `record` is what its author sent, original text included.
+
+    Lists are narrowed by `country`, `field_codes` and `title_folded`, which `app.listings.describe` takes from the
+    record and a manager's corrections: what stands in JSON, a database reads row by row.
+    """
 
     __tablename__ = "listing"
-    __table_args__ = (UniqueConstraint("organisation_id", "reference"),)
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "reference"),
+        Index("ix_listing_told", "status", "side", "country", "field_codes", "organisation_id"),
+        Index("ix_listing_changed", "updated_at", "id"),
+        Index("ix_listing_ending", "expires_at", "id"),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     organisation_id: str = Field(foreign_key="organisation.id", index=True)
     reference: str | None = None
-    side: str = Field(index=True)
-    status: str = Field(index=True)
+    side: str
+    status: str
+    country: str | None = Field(default=None, index=True)
+    field_codes: str = Field(default="", sa_column=Column(Text, nullable=False))  # "|environment|clean_energy|"
+    title_folded: str = Field(default="", sa_column=Column(Text, nullable=False))
     disclosure: str = "public"
     version: int = 1
     record: dict[str, Any] = _json()
@@ -139,9 +151,9 @@ class ListingRow(SQLModel, table=True):
     notice_given: bool = False
     revision: int = Field(default=0, index=True)  # the write that made it what it is
     created_at: datetime = _time()
-    updated_at: datetime = _time(index=True)
+    updated_at: datetime = _time()
     published_at: datetime | None = _maybe_time(index=True)
-    expires_at: datetime | None = _maybe_time(index=True)
+    expires_at: datetime | None = _maybe_time()
 
 
 class ListingVersionRow(SQLModel, table=True):

@@ -22,6 +22,7 @@ from matching.errors import (
     ModelError,
 )
 from matching.evidence import Evidence
+from matching.exact import prepare_search
 from matching.language import prepare_languages
 from matching.listing import FIELDS, MODES, Listing, Side, read_listing
 from matching.market import Market
@@ -93,6 +94,7 @@ __all__ = [
     "plain_top",
     "prepare_catalogue",
     "prepare_languages",
+    "prepare_search",
     "read_catalogue",
     "read_listing",
     "refused",

@@ -66,6 +66,11 @@ def floats(vectors: Kept | Vectors) -> Vectors:
     return converted
 
 
+def prepare_search() -> None:
+    """Load the library that multiplies, which takes seconds, so that the first search need not."""
+    floats(np.zeros((1, 1), np.float16))
+
+
 def _products(queries: Vectors, block: Vectors) -> Vectors:
     """All with all, by torch as well: the threads of two libraries in turn would wait for each other, 8 ms a time."""
     import torch

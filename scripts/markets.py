@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 from app import accounts
 from app.access import OPERATOR
 from app.db import Database
-from app.listings import LIFETIME, Status
+from app.listings import LIFETIME, Status, describe
 from app.queries import listings as queries
 from app.tables import ListingRow, OrganisationRow
 from matching import Listing, Models, Side, embedding_key, embedding_to_bytes
@@ -65,7 +65,7 @@ def _row(source: Listing, number: int, owner: str, revision: int) -> ListingRow:
     record = {"reference": f"s{number}", "side": str(source.side), "title": title, "country": country}
     record["description"] = source.description
     listing = dataclasses.replace(source, title=title, country=country, summary="", keywords=(), language=None)
-    return ListingRow(
+    row = ListingRow(
         organisation_id=owner,
         reference=f"s{number}",
         side=source.side,
@@ -78,3 +78,5 @@ def _row(source: Listing, number: int, owner: str, revision: int) -> ListingRow:
         published_at=LONG_AGO,
         expires_at=LONG_AGO + LIFETIME + timedelta(days=365),
     )
+    describe(row)
+    return row

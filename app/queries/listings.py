@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, cast, delete, func, or_, true, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -87,17 +87,20 @@ def narrowed(chosen: SelectOfScalar[ListingRow], wanted: Wanted) -> SelectOfScal
 
 
 def told(wanted: Wanted, listing: type[ListingRow] = ListingRow) -> Iterator[ColumnElement[bool]]:
-    """What is read from the record, where codes stand as their author wrote them: in either case, or not at all."""
-    record = col(listing.record)
+    """What a listing says of itself. A language stands in the record as its author wrote it, in either case."""
     if wanted.country is not None:
-        told = func.coalesce(record["country"].as_string(), func.substr(record["region"].as_string(), 1, 2))
-        yield func.upper(told) == wanted.country.upper()
+        yield col(listing.country) == wanted.country.upper()
     if wanted.language is not None:
-        tag, primary = func.lower(record["language"].as_string()), wanted.language.lower()
+        tag, primary = func.lower(col(listing.record)["language"].as_string()), wanted.language.lower()
         yield or_(tag == primary, tag.startswith(f"{primary}-", autoescape=True))
     if wanted.field is not None:
-        fields = func.coalesce(cast(col(listing.corrected_fields), String), cast(record["fields"], String))
-        yield func.replace(fields, f'"{wanted.field}"', "") != fields  # "contains", in one way on every database
+        yield has_field(listing, wanted.field)
+
+
+def has_field(listing: type[ListingRow], name: str) -> ColumnElement[bool]:
+    """Whether that very field counts for a listing, whatever a database thinks of capitals."""
+    codes = col(listing.field_codes)
+    return func.replace(codes, f"|{name}|", "") != codes
 
 
 def readable(who: Principal) -> ColumnElement[bool]:

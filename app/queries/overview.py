@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import func
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
@@ -78,21 +78,20 @@ def nodes(session: Session) -> list[NodeFacts]:
 
 def listings(session: Session, after: int) -> list[ListingFacts]:
     """All listings written after a revision."""
-    record = col(ListingRow.record)
-    region = record["region"].as_string()
     chosen: Any = columns(
         col(ListingRow.id),
         col(OrganisationRow.node_id),
         col(ListingRow.created_at),
         col(ListingRow.side),
         col(ListingRow.status),
-        func.upper(func.coalesce(record["country"].as_string(), func.substr(region, 1, 2))),
-        func.upper(region),
-        _field(),
+        col(ListingRow.country),
+        func.upper(col(ListingRow.record)["region"].as_string()),
+        col(ListingRow.field_codes),
     )
     chosen = chosen.join(OrganisationRow, col(ListingRow.organisation_id) == col(OrganisationRow.id))
     chosen = chosen.where(col(ListingRow.revision) > after)
-    return [ListingFacts(*row) for row in session.connection().execute(chosen)]
+    rows = (ListingFacts(*row) for row in session.connection().execute(chosen))
+    return [one._replace(field=one.field.split("|")[1] if one.field else None) for one in rows]
 
 
 def pairings(session: Session) -> list[PairingFacts]:
@@ -123,8 +122,3 @@ def told(session: Session, actions: Collection[str]) -> list[Told]:
     chosen = chosen.where(col(StepRow.need_version) == col(PairingRow.need_version))
     chosen = chosen.order_by(col(StepRow.pairing_id), col(StepRow.number))
     return [Told(*row) for row in session.connection().execute(chosen)]
-
-
-def _field() -> ColumnElement[str]:
-    corrected, own = col(ListingRow.corrected_fields), col(ListingRow.record)["fields", 0]
-    return case((corrected.is_not(None), corrected[0].as_string()), else_=own.as_string())

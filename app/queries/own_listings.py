@@ -24,7 +24,7 @@ SORTS = {  # by which time, and whether the latest comes first
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What the list is narrowed to; empty narrows nothing. `text` stands in the reference, the title or a text."""
+    """What the list is narrowed to; empty narrows nothing. `text` stands in the reference or the title."""
 
     status: str = ""
     side: str = ""
@@ -36,8 +36,6 @@ class Chosen:
 def counts(session: Session, who: Principal, chosen: Chosen) -> dict[str, int]:
     """How many there are of each status, whatever status is chosen."""
     found = select(ListingRow.status, func.count()).where(held(who), *_narrowed(chosen)).group_by(ListingRow.status)
-    if chosen.organisation or not (who.sees_all or who.role is Role.PARTNER):
-        found = found.join(OrganisationRow)
     return dict(session.exec(found).all())
 
 
@@ -49,33 +47,35 @@ def page(
     after: tuple[datetime, str] | None,
     limit: int,
     *,
-    rare: bool = False,
+    few: bool = False,
 ) -> list[tuple[ListingRow, str]]:
     """The next `limit`, each with its organisation's name, after a place (a time and an id) of that order.
 
-    `rare`: so few listings have the status that is chosen that they are best looked up by it; else it is hidden from
-    the planner, who takes it for telling and would sort nearly all there are.
+    `few`: so few are chosen that they are best looked up and then sorted. Else listings are read in their order until
+    enough of them fit, and what they must fit is hidden from the planner, who would sort nearly all there are.
     """
     name, latest_first = SORTS[sort]
-    when = col(getattr(ListingRow, name))
-    found = select(ListingRow, OrganisationRow.name).join(OrganisationRow).where(held(who), *_narrowed(chosen))
+    when, own_id = col(getattr(ListingRow, name)), col(ListingRow.id)
+    conditions = [held(who), *_narrowed(chosen)]
     if chosen.status:
-        found = found.where((col(ListingRow.status) if rare else func.coalesce(ListingRow.status, "")) == chosen.status)
+        conditions.append((col(ListingRow.status) if few else func.coalesce(ListingRow.status, "")) == chosen.status)
     if sort == "ending":
-        found = found.where(when.is_not(None))
+        conditions.append(when.is_not(None))
     if after is not None:
         at, listing_id = after
-        beyond = when < at if latest_first else when > at
-        found = found.where(or_(beyond, and_(when == at, col(ListingRow.id) > listing_id)))
-    order = when.desc() if latest_first else when.asc()
-    return list(session.exec(found.order_by(order, col(ListingRow.id)).limit(limit)).all())
+        beyond = (when < at, own_id < listing_id) if latest_first else (when > at, own_id > listing_id)
+        conditions.append(or_(beyond[0], and_(when == at, beyond[1])))
+    found = select(ListingRow, OrganisationRow.name).join(OrganisationRow)
+    found = found.where(own_id.in_(select(ListingRow.id).where(*conditions)) if few else and_(*conditions))
+    order = (when.desc(), own_id.desc()) if latest_first else (when, own_id)
+    return list(session.exec(found.order_by(*order).limit(limit)).all())
 
 
 def held(who: Principal) -> ColumnElement[bool]:
-    """`Principal.holds`, as a condition on listings joined with their organisations."""
+    """`Principal.holds`, as a condition on listings."""
     if who.role is Role.PARTNER:
         return col(ListingRow.organisation_id) == who.organisation
-    return true() if who.sees_all else col(OrganisationRow.node_id).in_(sorted(who.nodes or ()))
+    return true() if who.sees_all else _owned_by(col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
 
 
 def organisation_names(session: Session, who: Principal) -> list[str]:
@@ -116,11 +116,12 @@ def _narrowed(chosen: Chosen) -> list[ColumnElement[bool]]:
     if chosen.side:
         found.append(col(ListingRow.side) == chosen.side)
     if chosen.organisation:
-        found.append(col(OrganisationRow.name).icontains(chosen.organisation, autoescape=True))
+        found.append(_owned_by(col(OrganisationRow.name).icontains(chosen.organisation, autoescape=True)))
     if chosen.text:
-        record = col(ListingRow.record)
-        places = [record[name].as_string() for name in ("title", "summary", "description", "text")]
-        found.append(
-            or_(*(place.icontains(chosen.text, autoescape=True) for place in [col(ListingRow.reference), *places]))
-        )
+        title = col(ListingRow.title_folded).contains(chosen.text.casefold(), autoescape=True)
+        found.append(or_(title, col(ListingRow.reference).icontains(chosen.text, autoescape=True)))
     return found
+
+
+def _owned_by(organisations: ColumnElement[bool]) -> ColumnElement[bool]:
+    return col(ListingRow.organisation_id).in_(select(OrganisationRow.id).where(organisations))

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from app.access import Principal, Role
 from app.queries import listings
 from app.queries.pairings import NEED, OFFER, OFFERER, SEEKER, Sides, visible_to
-from app.tables import ListingRow, PairingRow, StepRow
+from app.tables import ListingRow, OrganisationRow, PairingRow, StepRow
 
 ENTERED: ColumnElement[datetime] = (  # when a pairing came into the state that it is in
     select(func.max(StepRow.at))
@@ -38,9 +38,9 @@ class Wanted:
     longest: bool = False
 
     @property
-    def of_sides(self) -> bool:
-        """Whether something of the listings or of their owners is wanted."""
-        return any((self.field, self.country, self.node, self.text))
+    def is_all(self) -> bool:
+        """Whether nothing is narrowed, and the most probable come first."""
+        return self == Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,10 @@ def counts(session: Session, who: Principal, wanted: Wanted, shown: Collection[s
 def board(
     session: Session, who: Principal, wanted: Wanted, states: Collection[str], limit: int, shown: Collection[str]
 ) -> dict[str, tuple[int, list[str]]]:
-    """Of each state that has some: how many pairings `who` sees, and the first ones by id, in one pass over them."""
+    """Of each state that has some: how many pairings `who` sees, and the first ones by id."""
+    if who.sees_all and wanted.is_all:  # then an index has the order: nothing is sorted
+        totals = counts(session, who, wanted, shown)
+        return {name: (totals[name], _first(session, name, limit)) for name in states if name in totals}
     state = col(PairingRow.state)
     rank = func.row_number().over(partition_by=state, order_by=(_place(wanted)[1], col(PairingRow.id))).label("rank")
     total = func.count().over(partition_by=state).label("total")
@@ -72,6 +75,11 @@ def board(
     for name, state_of, number, _ in session.connection().execute(first):
         found.setdefault(state_of, (number, []))[1].append(name)
     return found
+
+
+def _first(session: Session, state: str, limit: int) -> list[str]:
+    chosen = select(PairingRow.id).where(PairingRow.state == state)
+    return list(session.exec(chosen.order_by(col(PairingRow.probability).desc(), col(PairingRow.id)).limit(limit)))
 
 
 def next_of(
@@ -105,14 +113,14 @@ def _place(wanted: Wanted) -> tuple[Any, Any]:
 
 
 def _joined(chosen: Any, who: Principal, wanted: Wanted, shown: Collection[str]) -> Any:
-    """A selection of pairings with what is wanted of them; both sides are only looked at where that matters."""
-    chosen = chosen.select_from(PairingRow)
-    if not who.sees_all or wanted.of_sides:
-        chosen = _with_sides(chosen).where(visible_to(who, shown))
-    if who.role is Role.PARTNER:  # which visible_to says too; this an index can follow
-        own = select(ListingRow.id).where(ListingRow.organisation_id == who.organisation)
-        chosen = chosen.where(or_(col(PairingRow.offer_id).in_(own), col(PairingRow.need_id).in_(own)))
-    return chosen.where(*_narrowing(wanted))
+    """A selection of pairings with what is wanted of them; both sides are only joined where that matters."""
+    chosen = chosen.select_from(PairingRow).where(*_narrowing(wanted))
+    if who.role is Role.PARTNER:  # whose few are, which visible_to says too; this an index can follow
+        own = _either(col(ListingRow.organisation_id) == who.organisation)
+        return _with_sides(chosen).where(own, visible_to(who, shown))
+    if not who.sees_all:
+        chosen = chosen.where(_either(_in_nodes(sorted(who.nodes or ()))))
+    return chosen
 
 
 def _with_sides(chosen: Any) -> Any:
@@ -128,13 +136,25 @@ def _narrowing(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     if wanted.direction is not None:
         yield col(PairingRow.direction) == wanted.direction
     if wanted.field is not None or wanted.country is not None:
-        either = listings.Wanted(field=wanted.field, country=wanted.country)
-        yield or_(*(and_(*listings.told(either, listing)) for listing in (OFFER, NEED)))
+        yield _either(*listings.told(listings.Wanted(field=wanted.field, country=wanted.country)))
     if wanted.node is not None:
-        yield or_(col(OFFERER.node_id) == wanted.node, col(SEEKER.node_id) == wanted.node)
+        yield _either(_in_nodes([wanted.node]))
     if wanted.before is not None:
         yield wanted.before >= ENTERED
     if wanted.text:
-        titles = (col(listing.record)["title"].as_string() for listing in (OFFER, NEED))
-        names = (col(organisation.name) for organisation in (OFFERER, SEEKER))
-        yield or_(*(text.icontains(wanted.text, autoescape=True) for text in (*titles, *names)))
+        named = col(OrganisationRow.name).icontains(wanted.text, autoescape=True)
+        owned = col(ListingRow.organisation_id).in_(select(OrganisationRow.id).where(named))
+        yield _either(or_(col(ListingRow.title_folded).contains(wanted.text.casefold(), autoescape=True), owned))
+
+
+def _either(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether one of the two listings fulfils all of this; they are found first and once, and not for each pairing."""
+    found = select(ListingRow.id).where(*conditions).cte().prefix_with("MATERIALIZED")
+    chosen = sqlalchemy.select(found.c.id)
+    return or_(col(PairingRow.offer_id).in_(chosen), col(PairingRow.need_id).in_(chosen))
+
+
+def _in_nodes(nodes: Collection[str]) -> ColumnElement[bool]:
+    return col(ListingRow.organisation_id).in_(
+        select(OrganisationRow.id).where(col(OrganisationRow.node_id).in_(nodes))
+    )

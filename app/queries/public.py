@@ -37,9 +37,9 @@ def written_since(session: Session, number: int) -> tuple[list[Facts], list[str]
     """
     later, record = col(ListingRow.revision) > number, col(ListingRow.record)
     plain = (ListingRow.id, ListingRow.side, ListingRow.published_at, ListingRow.updated_at)
-    lists = (cast(ListingRow.corrected_fields, String), cast(record["fields"], String), cast(record["modes"], String))
-    codes = [record[name].as_string() for name in ("country", "region", "language", "stage")]
-    chosen = select(*plain, *lists, *codes, record["trl"].as_integer()).where(later, public())  # type: ignore[call-overload]
+    told = (ListingRow.field_codes, ListingRow.country, cast(record["modes"], String))
+    codes = [record[name].as_string() for name in ("language", "stage")]
+    chosen = select(*plain, *told, *codes, record["trl"].as_integer()).where(later, public())  # type: ignore[call-overload]
     gone = select(ListingRow.id).where(later, ~public())
     return [_facts(*one) for one in session.exec(chosen)], list(session.exec(gone))
 
@@ -49,19 +49,16 @@ def _facts(
     side: str,
     published: datetime,
     updated: datetime,
-    corrected: str | None,
-    fields: str | None,
-    modes: str | None,
+    fields: str,
     country: str | None,
-    region: str | None,
+    modes: str | None,
     language: str | None,
     stage: str | None,
     trl: int | None,
 ) -> Facts:
     """Codes as `matching.read_listing` has them."""
-    stated = _list(fields) if corrected is None else _list(corrected)
-    place = (country or (region or "")[:2]).upper() or None
-    return Facts(name, side, published, updated, stated, place, stage, trl, _list(modes), _primary(language))
+    stated = tuple(fields.strip("|").split("|")) if fields else ()
+    return Facts(name, side, published, updated, stated, country, stage, trl, _list(modes), _primary(language))
 
 
 def _primary(tag: str | None) -> str | None:

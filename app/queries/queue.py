@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, String, and_, cast, func, or_
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select
 
 from app.access import Principal
+from app.queries.listings import has_field
 from app.queries.pairings import NEED, OFFER, OFFERER, SEEKER, visible_to
 from app.tables import ListingRow, OrganisationRow, PairingRow
 
@@ -110,17 +111,15 @@ def _told(session: Session) -> dict[str, Told]:
     proposed = PairingRow.state == PROPOSED
     taking_part = select(PairingRow.offer_id).where(proposed).union(select(PairingRow.need_id).where(proposed))
     rows = session.execute(
-        select(ListingRow.id, OrganisationRow.node_id, _country(ListingRow), _fields(ListingRow))
+        select(ListingRow.id, OrganisationRow.node_id, ListingRow.country, ListingRow.field_codes)
         .join(OrganisationRow, col(ListingRow.organisation_id) == col(OrganisationRow.id))
         .where(col(ListingRow.id).in_(taking_part))
     )
-    return {name: Told(node, country or UNKNOWN, _listed(fields)) for name, node, country, fields in rows}
+    return {name: Told(node, country or UNKNOWN, _listed(codes)) for name, node, country, codes in rows}
 
 
-def _listed(text: str | None) -> frozenset[str]:
-    """The names in a list as it is stored."""
-    names = (text or "").strip("[]").replace('"', "").split(",")
-    return frozenset(name.strip() for name in names if name.strip() not in ("", "null")) or frozenset((UNKNOWN,))
+def _listed(codes: str) -> frozenset[str]:
+    return frozenset(codes.strip("|").split("|")) if codes else frozenset((UNKNOWN,))
 
 
 def _narrowed(chosen: Chosen) -> Iterator[ColumnElement[bool]]:
@@ -130,7 +129,7 @@ def _narrowed(chosen: Chosen) -> Iterator[ColumnElement[bool]]:
     if chosen.field:
         yield or_(*(_has_field(listing, chosen.field) for listing in (OFFER, NEED)))
     if chosen.country:
-        countries = [_country(listing) for listing in (OFFER, NEED)]
+        countries = [col(listing.country) for listing in (OFFER, NEED)]
         yield or_(*(one.is_(None) if chosen.country == UNKNOWN else one == chosen.country for one in countries))
     if chosen.node:
         yield or_(*(col(owner.node_id) == chosen.node for owner in (OFFERER, SEEKER)))
@@ -138,19 +137,5 @@ def _narrowed(chosen: Chosen) -> Iterator[ColumnElement[bool]]:
         yield col(PairingRow.probability) >= chosen.least
 
 
-def _country(listing: type[ListingRow]) -> ColumnElement[str]:
-    """The country, which a region tells where it is not given."""
-    given, region = (col(listing.record)[name].as_string() for name in ("country", "region"))
-    return func.upper(func.coalesce(given, func.substr(region, 1, 2)))
-
-
-def _fields(listing: type[ListingRow]) -> ColumnElement[str]:
-    """A manager's fields or else the author's, as they are stored."""
-    return func.coalesce(cast(listing.corrected_fields, String), cast(col(listing.record)["fields"], String))
-
-
 def _has_field(listing: type[ListingRow], name: str) -> ColumnElement[bool]:
-    fields = _fields(listing)
-    if name == UNKNOWN:
-        return or_(fields.is_(None), fields.in_(("null", "[]")))
-    return and_(fields.is_not(None), fields.contains(f'"{name}"', autoescape=True))
+    return col(listing.field_codes) == "" if name == UNKNOWN else has_field(listing, name)

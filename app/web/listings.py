@@ -12,7 +12,7 @@ from app.access import Permission, Principal, Role, check
 from app.asking import Data
 from app.errors import FieldError, Unusable
 from app.hints import hints
-from app.listings import Status, listing_of
+from app.listings import UNTITLED, Status, listing_of
 from app.queries import own_listings as queries
 from app.queries.own_listings import SORTS, Chosen
 from app.tables import ListingRow
@@ -25,7 +25,7 @@ from matching import FIELDS, Side
 SHOWN = 25
 READ = 10  # of those that wait: a manager reads each
 HINTS = 3  # on a listing that waits
-RARE = 2_000  # listings of one status that are sorted in no time
+FEW = 2_000  # listings that are sorted in no time
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,8 +61,8 @@ def listings_page(
     shown = READ if reads else SHOWN
     with data.reading() as session:
         counts = queries.counts(session, who, chosen)
-        rare = who.sees_all and counts.get(status, 0) < RARE
-        found = queries.page(session, who, chosen, sort, _place(after), shown + 1, rare=rare)
+        few = (counts.get(status, 0) if status else sum(counts.values())) < FEW
+        found = queries.page(session, who, chosen, sort, _place(after), shown + 1, few=few)
         names = [] if who.role is Role.PARTNER else queries.organisation_names(session, who)
     kept = {"status": status, "side": side, "field": field, "organisation": chosen.organisation, "q": chosen.text}
     kept = {name: value for name, value in kept.items() if value}
@@ -85,9 +85,7 @@ def listings_page(
         "moderates": moderates,
         "several": who.role is not Role.PARTNER,
         "done": done,
-        "tab": lambda name: address(
-            "/listings", {**{key: kept[key] for key in kept if key != "status"}, "status": name}
-        ),
+        "tab": lambda name: address("/listings", kept | {"status": name}),
         "first": address("/listings", kept | {"sort": sort}),
         "keep": kept | {"sort": sort},
     }
@@ -100,7 +98,7 @@ def card(row: ListingRow, organisation: str, language: Language, *, waiting: boo
     return {
         "row": row,
         "waits": waiting,
-        "title": listing.title or listing.body[:100],
+        "title": listing.title or listing.body[:UNTITLED],
         "text": listing.body if waiting else "",
         "language": tag(listing.language or (language_of_text(listing) if waiting else None)),
         "organisation": organisation,

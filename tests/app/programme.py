@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from app.db import Database
+from app.listings import describe
 from app.queries import listings
 from app.tables import ListingRow, PairingRow, StepRow
 from tests.app.conftest import World
@@ -78,13 +79,14 @@ def add_listing(
         organisation_id=owner,
         side=record["side"],
         status=status,
-        record=record,
+        record={"title": "A listing"} | record,
         text_hash=f"{number}",
         corrected_fields=corrected,
         revision=number,
         created_at=at,
         updated_at=at,
     )
+    describe(row)
     session.add(row)
     session.flush()
     listings.set_proposed_up_to(session, number)

@@ -12,6 +12,7 @@ from app import pairings
 from app.access import SYSTEM
 from app.clock import utc_now
 from app.db import Database
+from app.listings import describe
 from app.pairings import Action, Answer
 from app.queries import pairings as queries
 from app.tables import EventRow, ListingRow, ListingVersionRow, PairingRow, StepRow
@@ -58,7 +59,7 @@ def forget(world: World) -> None:
 
 def _listing(side: str, owner: str, number: int, text: str, more: Records, now: datetime) -> ListingRow:
     title, description = f"{side.capitalize()} number {number}", f"What it is. {text} And more."
-    return ListingRow(
+    row = ListingRow(
         id=f"{side}-{number:06}",
         organisation_id=owner,
         side=side,
@@ -68,6 +69,8 @@ def _listing(side: str, owner: str, number: int, text: str, more: Records, now: 
         created_at=now,
         updated_at=now,
     )
+    describe(row)
+    return row
 
 
 def _pairing(number: int, count: int, offer: ListingRow, need: ListingRow, now: datetime) -> PairingRow:

@@ -76,8 +76,8 @@ def test_the_list_is_in_order_and_whole_over_all_pages(database: Database, peopl
     assert sorted(waiting) == sorted(latest)
     assert [int(one[-1]) // 2 for one in waiting] == [0, 0, 1, 1, 2]
     assert len(references(database, own, Chosen(), "ending")) == 5  # what waits has no end
-    for rare in (False, True):
-        assert references(database, CENTRE, Chosen(status="submitted"), "waiting", rare=rare) == ["waits", "waits"]
+    for few in (False, True):
+        assert references(database, CENTRE, Chosen(status="submitted"), "waiting", few=few) == ["waits", "waits"]
 
 
 @pytest.mark.parametrize(

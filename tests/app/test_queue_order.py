@@ -8,6 +8,7 @@ from app import accounts
 from app.access import OPERATOR, Principal, Role
 from app.clock import utc_now
 from app.db import Database
+from app.listings import describe
 from app.queries.queue import Chosen, counts, nearest
 from app.tables import ListingRow, PairingRow
 from tests.app.proposed import put
@@ -86,6 +87,7 @@ def test_a_managers_fields_stand_for_the_authors(database: Database) -> None:
             row = session.get(ListingRow, f"offer-{number:06}")
             assert row is not None
             row.corrected_fields = fields
+            describe(row)
             session.add(row)
     assert walked(database, Chosen(field="aerospace")) == [0]
     assert walked(database, Chosen(field="clean_energy")) == [0, 3, 4]  # 0 and 3 by the need
