@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,11 +26,16 @@ from matching import (
 )
 from matching.language import UNKNOWN
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
 ASKED = 256  # texts searched with that are remembered: narrowing and leafing ask the same again
 CHUNK = 64  # texts encoded in one go; between them searches get their turn
+SPREAD = 20_000  # of which a cluster is given in one go
+
+Embed = Callable[[Sequence[Listing]], list[Embedding]]
 
 
 class Embeddings:
@@ -67,31 +73,30 @@ class Embeddings:
             found |= _decoded(bodies)
         return found
 
-    def of(self, listings: Sequence[Listing]) -> dict[str, Embedding]:
-        """Of listings, by text hash; what is new is encoded and stored."""
+    def of(self, listings: Sequence[Listing], spread: Embed | None = None) -> dict[str, Embedding]:
+        """Of listings, by text hash; what is new is encoded, elsewhere if told how to `spread` it, and stored."""
         wanted = {listing.text_hash: listing for listing in listings}
         found = self.known(sorted(wanted))
         missing = [key for key in wanted if key not in found]
-        for start in range(0, len(missing), CHUNK):
-            keys = missing[start : start + CHUNK]
+        for keys in _blocks(missing, spread):
             with self.encoding, encoding(len(keys)):
-                made = embed([wanted[key] for key in keys], self._models.encoder)
+                texts = [wanted[key] for key in keys]
+                made = embed(texts, self._models.encoder) if spread is None else spread(texts)
             found |= dict(zip(keys, made, strict=True))
             with self._database.writing() as session:
                 queries.keep_embeddings(session, self._name, {key: embedding_to_bytes(found[key]) for key in keys})
         return found
 
-    def complete(self, progress: Callable[[int], None]) -> int:
-        """Encode the published listings that have no embedding yet; how many."""
+    def complete(self, progress: Callable[[int], None], spread: Embed | None = None) -> int:
+        """Encode the published listings that have no embedding yet, as `of` does; how many."""
         after, count = "", 0
         while True:
             with self._database.reading() as session:
-                rows = queries.not_embedded(session, self._name, after, DECODED)
+                rows = queries.not_embedded(session, self._name, after, DECODED if spread is None else SPREAD)
             if not rows:
                 return count
-            for start in range(0, len(rows), CHUNK):
-                own = rows[start : start + CHUNK]
-                self.of([listing_of(row) for row in own])
+            for own in _blocks(rows, spread):
+                self.of([listing_of(row) for row in own], spread)
                 progress(len(own))
             after, count = rows[-1].id, count + len(rows)
 
@@ -105,6 +110,12 @@ class Embeddings:
         found = self.known(sorted(set(hashes.values())))
         nothing = _nothing(self._models.encoder.dimension)
         return [found.get(hashes.get(one, ""), nothing) for one in ids]
+
+
+def _blocks(items: Sequence[T], spread: Embed | None) -> Iterator[Sequence[T]]:
+    size = CHUNK if spread is None else SPREAD
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _nothing(dimension: int) -> Embedding:

@@ -11,7 +11,8 @@ import hashlib
 import io
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,20 +24,22 @@ from app import proposals
 from app.clock import Clock, utc_now
 from app.db import Database
 from app.durable import durable
-from app.errors import AppError, Conflict
+from app.embeddings import Embed
+from app.errors import AppError, Conflict, Unusable
 from app.metrics import proposals_recorded
 from app.metrics import stage as timed
 from app.proposals import Counts
 from app.publishing import Publisher
 from app.queries import listings as listing_queries
 from app.queries import nights as queries
-from app.search import Live, Loaded
+from app.search import Live, Loaded, encoder_loader
 from app.settings import Settings
 from app.snapshot import Base
 from app.tables import NightRow
 from matching import MISSION, MatchingError, Side
 from matching.assignment import Caps, Pairs, assign, exposure, plain_top
 from matching.files import write_atomically
+from matching.neighbours import BothWays, nearest_both_ways
 from matching.pipeline import ScoredPairs, explained_pairs, ranks_of, scored, unasked
 from matching.scoring import fusion_to_bytes
 
@@ -59,13 +62,15 @@ def silent(_stage: str, _done: int) -> None:
 
 @dataclass
 class Night:
-    """One run over a database; `loaded` and `base` are there once they are needed."""
+    """One run over a database. `spread` and `compare` say where its great costs arise: as they are, on this machine."""
 
     live: Live
     caps: Caps
     run: str
     clock: Clock = utc_now
     tell: Tell = silent
+    spread: Embed | None = None
+    compare: BothWays = nearest_both_ways
 
     def __post_init__(self) -> None:
         self._loaded: Loaded | None = None
@@ -118,7 +123,7 @@ class Night:
         return self._base
 
     def _embed(self) -> dict[str, Any]:
-        return {"new texts": self._models().embeddings.complete(lambda done: self.tell("embed", done))}
+        return {"new texts": self._models().embeddings.complete(lambda done: self.tell("embed", done), self.spread)}
 
     def _build(self) -> dict[str, Any]:
         if not self.live.publisher.has(self.run):
@@ -130,7 +135,7 @@ class Night:
 
     def _match(self) -> dict[str, Any]:
         market, threshold = self._opened().market, self._models().models.fusion.threshold
-        found = scored(market, DEPTH, MISSION, threshold, lambda done: self.tell("match", done))
+        found = scored(market, DEPTH, MISSION, threshold, lambda done: self.tell("match", done), self.compare)
         pairs = Pairs(
             found.offers,
             found.needs,
@@ -207,7 +212,8 @@ def run_night(
 ) -> tuple[str, dict[str, Any]]:
     """Begin a night, or go on with the one that was interrupted; its name and report.
 
-    Raises Conflict where one is running, and what stopped it where it fails.
+    Raises Conflict where one is running, Unusable and ClusterError where the cluster of the settings cannot be used,
+    and what stopped the night where it fails.
     """
     live = Live(settings, database)
     with live.publisher.alone() as here, database.alone(LOCK) as anywhere:
@@ -216,12 +222,29 @@ def run_night(
         run = _begun(database, live.publisher, clock())
         night = Night(live, Caps(settings.cap, settings.cap, settings.cap_organisation), run, clock, tell)
         try:
-            return run, durable(settings, "night", VERSION, run, list(STAGES), night.stage, night.finish)
+            with _on_cluster(settings, night):
+                return run, durable(settings, "night", VERSION, run, list(STAGES), night.stage, night.finish)
         except Exception as error:  # of any kind, and raised again: a night that nobody runs must not stand as running
             foreseen = isinstance(error, AppError | MatchingError | OSError)
             _failed(database, run, str(error) if foreseen else f"a defect: {type(error).__name__}", clock())
             live.publisher.discard(run)
             raise
+
+
+@contextmanager
+def _on_cluster(settings: Settings, night: Night) -> Iterator[None]:
+    """Have a night spread over the cluster of the settings, if there is one. Raises Unusable, ClusterError."""
+    if not settings.cluster:
+        yield
+        return
+    try:
+        from matching import cluster
+    except ImportError as error:
+        raise Unusable("DUKOU_CLUSTER needs the package ray: pip install 'dukou[cluster]'") from error
+    with cluster.connected(settings.cluster):
+        load = encoder_loader(settings)
+        night.spread, night.compare = lambda texts: cluster.spread_embed(texts, load), cluster.nearest_both_ways
+        yield
 
 
 def _begun(database: Database, publisher: Publisher, now: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from app.tables import ListingRow, new_id
 from matching import (
     EVERY_DIRECTION,
     ArtefactError,
+    Encoder,
     InvalidListing,
     LanguageSpace,
     Listing,
@@ -52,7 +53,9 @@ from matching import (
     screen,
     veto,
 )
+from matching.encoder import HashingEncoder
 from matching.market import stands_of
+from matching.models import EncoderLoader
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,13 @@ def read_models(settings: Settings) -> Models:
     if settings.model == "hashing":
         return with_learned(hashing_models(), settings.home)
     return with_learned(load_models(settings.cache, settings.model, settings.model_prefix), settings.home)
+
+
+def encoder_loader(settings: Settings) -> Callable[[], Encoder]:
+    """What makes the encoder of the settings in another process."""
+    if settings.model == "hashing":
+        return HashingEncoder
+    return EncoderLoader(settings.cache.resolve(), settings.model, settings.model_prefix)
 
 
 @dataclass(frozen=True)

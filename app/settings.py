@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     with commas between, the own platforms inside the network that webhooks may go to: host:port or an address range.
     `embedding_sites` lists the origins, with commas between, whose pages may hold the widget; `*` is all.
     `night_at` is when the worker runs the night, UTC, HH:MM; empty: it does not. `cap` and `cap_organisation` bound in
-    how many proposals of a night a listing, and all listings of an organisation on one side, may be.
+    how many proposals of a night a listing, and all listings of an organisation on one side, may be. `cluster` is the
+    address of a Ray cluster over which a night is spread; empty: this machine does it.
     `metrics_token` is what a monitoring program reads the metrics with. `otlp_endpoint` is where traces are sent; its
     variable is the one that all programs share, OTEL_EXPORTER_OTLP_ENDPOINT.
     """
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     night_at: str = Field(default="18:00", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
     cap: int = Field(default=25, ge=1)
     cap_organisation: int | None = Field(default=None, ge=1)
+    cluster: str = ""
     metrics_token: SecretStr = Field(default=SecretStr(""))
     otlp_endpoint: str = Field(default="", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 

@@ -15,6 +15,7 @@ from matching.embedding import Embedding, embed, embedding_from_bytes, embedding
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.errors import (
     ArtefactError,
+    ClusterError,
     DimensionMismatch,
     InvalidCatalogue,
     InvalidListing,
@@ -48,6 +49,7 @@ __all__ = [
     "Caps",
     "Catalogue",
     "CatalogueEntry",
+    "ClusterError",
     "ControlKind",
     "ControlPoint",
     "DimensionMismatch",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matching.encoder import Vectors
 from matching.listing import Side
 from matching.market import Market
-from matching.neighbours import Nearest, nearest_both_ways
+from matching.neighbours import BothWays, Nearest, nearest_both_ways
 from matching.stand import Positions, Stand
 from matching.terms import Direction, open_pairs, open_ways, reason
 
@@ -38,14 +38,16 @@ class Candidates:
     shared_words: Vectors
 
 
-def candidates(market: Market, top: int, directions: Collection[Direction]) -> Iterator[Candidates]:
+def candidates(
+    market: Market, top: int, directions: Collection[Direction], compare: BothWays = nearest_both_ways
+) -> Iterator[Candidates]:
     """Each side's nearest in the language space, and each need's `top` offers by words, without duplicates.
 
     Only pairs that their terms allow are looked for: no place in a list is spent on others. They come by need, then by
-    offer, in chunks of needs. The lexical side costs one BM25 pass a need.
+    offer, in chunks of needs. The lexical side costs one BM25 pass a need. `compare` finds the nearest of both sides.
     """
     offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-    keys = _near_keys(offers, needs, max(DEPTH, 2 * top), directions)
+    keys = _near_keys(offers, needs, max(DEPTH, 2 * top), directions, compare)
     for start in range(0, len(needs), CHUNK):
         rows = range(start, min(start + CHUNK, len(needs)))
         bounds = np.searchsorted(keys, np.arange(rows.start, rows.stop + 1) * len(offers))
@@ -63,7 +65,7 @@ def candidates(market: Market, top: int, directions: Collection[Direction]) -> I
 def forbidden(market: Market, top: int, directions: Collection[Direction]) -> list[Dropped]:
     """Pairs in a direction that is asked for that would be among the `top` nearest of a side, but for their terms."""
     offers, needs = market.stands[Side.OFFER], market.stands[Side.NEED]
-    keys = _near_keys(offers, needs, top, directions, heed_terms=False)
+    keys = _near_keys(offers, needs, top, directions, nearest_both_ways, heed_terms=False)
     n, o = np.divmod(keys, max(1, len(offers)))
     closed = np.flatnonzero(~open_pairs(offers.conditions, o, needs.conditions, n, directions))
     return [
@@ -95,24 +97,30 @@ def _of_need(
 
 
 def _near_keys(
-    offers: Stand, needs: Stand, depth: int, directions: Collection[Direction], *, heed_terms: bool = True
+    offers: Stand,
+    needs: Stand,
+    depth: int,
+    directions: Collection[Direction],
+    compare: BothWays,
+    *,
+    heed_terms: bool = True,
 ) -> Positions:
     """need × offers + offer of the pairs that are among the nearest of either side, ascending.
 
     Looked for place by place among what the directions open, so that few pairs are computed in vain.
     """
     found = [np.zeros(0, np.int64)]
-    ways = open_ways(directions)
+    ways, theirs, asked = open_ways(directions), offers.conditions, needs.conditions
     for pattern in np.unique(ways, axis=0):
-        o = np.flatnonzero((ways == pattern).all(axis=1)[offers.conditions.places])
-        n = np.flatnonzero(pattern[needs.conditions.places])
+        o = np.flatnonzero((ways == pattern).all(axis=1)[theirs.places])
+        n = np.flatnonzero(pattern[asked.places])
 
         def allowed(rows: Positions, columns: Positions, o: Positions = o, n: Positions = n) -> NDArray[np.bool_]:
-            return open_pairs(offers.conditions, o[rows], needs.conditions, n[columns], directions)
+            return open_pairs(theirs, o[rows], asked, n[columns], directions)
 
         if len(o) and len(n):
             left, right = offers.vectors[o], needs.vectors[n]
-            of_offers, of_needs = nearest_both_ways(left, right, depth, allowed if heed_terms else None)
+            of_offers, of_needs = compare(left, right, depth, allowed if heed_terms else None)
             found.append(_keys(of_needs, o, n, len(offers)))
             found.append(_keys(of_offers, o, n, len(offers), turned=True))
     return np.unique(np.concatenate(found))

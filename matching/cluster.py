@@ -1,14 +1,16 @@
 """The night's two great costs, encoding and the comparison of all pairs, spread over a Ray cluster.
 
-The one module that imports ray, which is optional (`pip install dukou[cluster]`). Who calls has connected with
-`ray.init`; every machine has this version of the package. Tasks only compute, so one that was lost with its machine is
+The one module that imports ray, which is optional (`pip install dukou[cluster]`). Everything here runs while it is
+`connected`; every machine has this version of the package. Tasks only compute, so one that was lost with its machine is
 run again elsewhere: any machine may go but the caller's own.
 """
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -16,17 +18,50 @@ from typing import Any
 import numpy as np
 import ray
 
+from matching import neighbours
 from matching.allpairs import Bars, Half, PairsAllowed, checked, prepared, sweep, workers
 from matching.coarse import Stored, blocks
 from matching.embedding import Embedding, embed
 from matching.encoder import Encoder
+from matching.errors import ClusterError
 from matching.listing import Listing
 from matching.nearest import Nearest, merged, nothing, stacked
 
 SHARD = 32_768  # rows of either side that one task compares
 LISTINGS = 256  # that one task embeds
+AUTO = "auto"
+PATIENCE = 10.0  # seconds until a cluster answers
 AHEAD = 2  # tasks a core that are under way or wait to be taken; bounds the memory
 TASK = {"num_cpus": 1, "max_retries": -1}  # a task is run again as often as its machine is lost
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Be a driver of the cluster at `address`, host:port, or "auto" for the one of this machine.
+
+    Raises ClusterError where none answers.
+    """
+    try:
+        if address != AUTO:  # Ray itself would try for minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), PATIENCE).close()
+        ray.init(address=address, log_to_driver=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        fix = f"give host:port, or {AUTO!r} for the one of this machine"
+        raise ClusterError(f"no Ray cluster answers at {address!r} ({error}); {fix}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def nearest_both_ways(
+    left: Stored, right: Stored, k: int, allowed: PairsAllowed | None = None
+) -> tuple[Nearest, Nearest]:
+    """`neighbours.nearest_both_ways` of any size: what is large is spread."""
+    if neighbours.is_large(left, right, k):
+        return spread_both_ways(left, right, k, allowed)
+    return neighbours.nearest_both_ways(left, right, k, allowed)
 
 
 def spread_both_ways(
@@ -54,9 +89,10 @@ def spread_both_ways(
 
 
 def spread_embed(listings: Sequence[Listing], load: Callable[[], Encoder], size: int = LISTINGS) -> list[Embedding]:
-    """`embedding.embed` on a cluster, in the order of the listings; `load`, a module's function, makes the encoder.
+    """`embedding.embed` on a cluster, in the order of the listings; `load` makes the encoder, once in each worker.
 
-    It is called once in each worker. Encoders that round by the batch (bf16) may differ in a last bit from one machine.
+    It can be pickled and is equal to its copies, as a module's function or `models.EncoderLoader` is. Encoders that
+    round by the batch (bf16) may differ in a last bit from one machine.
     """
     task = ray.remote(**TASK)(_embedded)
     found = _in_order(task.remote(list(listings[part]), load) for part in blocks(len(listings), size))
@@ -95,6 +131,14 @@ def _in_order(tasks: Iterable[Any]) -> Iterator[Any]:
     for task in tasks:
         waiting.append(task)
         if len(waiting) > most:
-            yield ray.get(waiting.popleft())
+            yield _result(waiting.popleft())
     while waiting:
-        yield ray.get(waiting.popleft())
+        yield _result(waiting.popleft())
+
+
+def _result(task: Any) -> Any:
+    """What a task found. Raises ClusterError, in words alone: Ray's own error cannot be stored by a durable night."""
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"a task failed on the cluster: {error}") from None

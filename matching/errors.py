@@ -41,6 +41,10 @@ class ArtefactError(MatchingError):
     """A stored artefact is foreign, truncated, damaged or made for something else."""
 
 
+class ClusterError(MatchingError):
+    """No cluster of machines answers where one was named."""
+
+
 class DimensionMismatch(ArtefactError):
     """Vectors of `found` dimensions where `expected` were needed."""
 

@@ -45,6 +45,18 @@ def load_encoder(cache: Path, model: str = BUNDLED, prefix: str = "passage: ") -
     return SentenceEncoder(model, prefix=prefix)
 
 
+@dataclass(frozen=True)
+class EncoderLoader:
+    """`load_encoder` with its arguments, for another process or machine."""
+
+    cache: Path
+    model: str = BUNDLED
+    prefix: str = "passage: "
+
+    def __call__(self) -> Encoder:
+        return load_encoder(self.cache, self.model, self.prefix)
+
+
 def load_models(cache: Path, model: str = BUNDLED, prefix: str = "passage: ") -> Models:
     """Load the encoder and what was trained for it. Raises ModelError or ArtefactError."""
     return with_artefacts(load_encoder(cache, model, prefix))

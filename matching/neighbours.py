@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from matching.allpairs import GROUPS, SAMPLE, PairsAllowed, all_pairs
 from matching.coarse import Stored
 from matching.encoder import Vectors
 from matching.nearest import Nearest, merged, nothing, stacked, top
+
+BothWays = Callable[[Stored, Stored, int, PairsAllowed | None], tuple[Nearest, Nearest]]
 
 BLOCK = 4096
 LARGE = 1 << 24  # products from which on the pass of `allpairs` is the faster way
@@ -27,12 +30,13 @@ def nearest_both_ways(
     first (see `allpairs`) in as many `threads` as there are cores. Small ones: a few times BLOCK × len(right) scores
     stand in memory.
     """
-    if _is_large(left, right, k):
+    if is_large(left, right, k):
         return all_pairs(left, right, k, allowed, threads or os.cpu_count() or 1)
     return _all_scores(left.astype(np.float32, copy=False), right.astype(np.float32, copy=False), k, allowed)
 
 
-def _is_large(left: Stored, right: Stored, k: int) -> bool:
+def is_large(left: Stored, right: Stored, k: int) -> bool:
+    """Whether two sides are worth the pass of `allpairs`, and have enough rows for it."""
     smaller = min(len(left), len(right))
     return len(left) * len(right) >= LARGE and smaller >= SAMPLE * GROUPS and k <= FEW * smaller
 
@@ -63,4 +67,4 @@ def crowding(scores: Vectors, k: int) -> Vectors:
     return np.asarray(best.mean(axis=1), dtype=np.float32)
 
 
-__all__ = ["Nearest", "PairsAllowed", "best", "crowding", "nearest_both_ways"]
+__all__ = ["BothWays", "Nearest", "PairsAllowed", "best", "crowding", "is_large", "nearest_both_ways"]

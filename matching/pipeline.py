@@ -16,6 +16,7 @@ from matching.evaluation import Run
 from matching.listing import Listing, Side
 from matching.market import Market, features_of
 from matching.models import Models
+from matching.neighbours import BothWays, nearest_both_ways
 from matching.pairing import Pairing, explained
 from matching.stand import Positions, Stand
 from matching.terms import EVERY_DIRECTION, MISSION, Direction, open_ways
@@ -113,11 +114,15 @@ def scored(
     directions: Collection[Direction],
     least: float = 0.0,
     progress: Callable[[int], None] | None = None,
+    compare: BothWays = nearest_both_ways,
 ) -> ScoredPairs:
-    """All candidate pairs whose probability is at least `least`; `progress` is told of needs that are done."""
+    """All candidate pairs whose probability is at least `least`; `progress` is told of needs that are done.
+
+    `compare` finds the nearest of both sides; `matching.cluster` has one that a cluster of machines does.
+    """
     nothing = Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     parts = [_scored(market, nothing, least)]
-    for found in candidates(market, top, directions):
+    for found in candidates(market, top, directions, compare):
         parts.append(_scored(market, found, least))
         if progress is not None:
             progress(len(np.unique(found.needs)))

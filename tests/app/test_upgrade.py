@@ -15,8 +15,10 @@ from sqlmodel import SQLModel, select
 
 from app import tables
 from app.db import MIGRATIONS, Database, with_driver
+from app.listings import describe
 from app.main import create_app
 from app.settings import Settings
+from app.tables import ListingRow
 from tests.app.conftest import OFFER, SECRET
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000)
@@ -136,3 +138,30 @@ def test_a_service_over_an_earlier_database_shows_and_finds_what_was_in_it(
         found = client.post("/api/v1/search", json={"text": "ceramic elbows for slurry", "side": "offer"}).json()
     assert shown["id"] == before["listing"]["id"]
     assert [one["title"] for one in found["items"]] == [OFFER["title"]]
+
+
+@pytest.mark.parametrize(
+    ("record", "corrected"),
+    [
+        ({"title": "НАСОС", "description": "Pump.", "region": "kz-75", "fields": ["environment"]}, None),
+        ({"description": "Pumps and more pumps. " * 9, "country": "kz"}, ["clean_energy", "aerospace"]),
+        ({"title": "Pump", "fields": ["environment"]}, []),
+    ],
+)
+def test_what_lists_are_narrowed_by_is_filled_as_the_service_fills_it(
+    empty_url: str, record: dict[str, Any], corrected: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = sa.create_engine(with_driver(empty_url))
+    upgrade(engine, "0007")
+    monkeypatch.setitem(MEANT, ("listing", "record"), record | {"side": "offer"})
+    monkeypatch.setitem(MEANT, ("listing", "corrected_fields"), corrected)
+    filled(engine)
+    engine.dispose()
+    database = Database(empty_url)
+    with database.reading() as session:
+        row = session.exec(select(ListingRow)).one()
+        found = (row.country, row.field_codes, row.title_folded)
+        describe(row)
+        assert found == (row.country, row.field_codes, row.title_folded)
+        assert all(found) or corrected == []
+    database.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,23 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-
 import ray
 from ray.cluster_utils import Cluster
 
 from matching import neighbours
 from matching.allpairs import PairsAllowed
-from matching.cluster import spread_both_ways, spread_embed
+from matching.cluster import connected, spread_both_ways, spread_embed
 from matching.embedding import embed, embedding_to_bytes
 from matching.encoder import HashingEncoder
 from matching.listing import Listing, Side
+from tests.clusters import two_nodes
 from tests.matching.test_allpairs import market
 
-ROOT = Path(__file__).resolve().parents[2]
-STORE = 80 * 1024 * 1024  # bytes, about the least that Ray takes
 ROWS = (4200, 3300)
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:ray.*")
@@ -35,23 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(ROOT))  # what workers inherit
-    own = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "node_ip_address": "127.0.0.2",
-            "object_store_memory": STORE,
-            "include_dashboard": False,
-        },
-    )
-    own.add_node(num_cpus=1, node_ip_address="127.0.0.3", object_store_memory=STORE)
-    ray.init(address=own.address, log_to_driver=False)
-    yield own
-    ray.shutdown()
-    own.shutdown()
-    patch.undo()
+    with two_nodes() as own, connected(own.address):
+        yield own
 
 
 def asked(folder: Path, victim: str) -> PairsAllowed:
