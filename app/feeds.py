@@ -14,7 +14,7 @@ from typing import Any
 from feedgen.entry import FeedEntry
 from feedgen.ext.base import BaseEntryExtension, BaseExtension
 from feedgen.feed import FeedGenerator
-from lxml.etree import _Element
+from lxml.etree import SubElement, _Element
 
 from app.listings import Status, listing_of
 from app.record import Disclosure
@@ -38,8 +38,13 @@ class Links:
     next: str | None
 
     def listing(self, listing_id: str) -> str:
-        """The address of one listing."""
+        """The address of one listing, for programs."""
         return f"{self.home}api/v1/listings/{listing_id}"
+
+    def page(self, row: ListingRow) -> str:
+        """The address of its page: the Chinese one where it is written in Chinese."""
+        language = "zh" if (row.record.get("language") or "").lower().startswith("zh") else "en"
+        return f"{self.home}{language}/listings/{row.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +98,38 @@ def atom(rows: Sequence[ListingRow], links: Links, title: str) -> bytes:
     feed.link(href=links.home, rel="alternate")
     if links.next is not None:
         feed.link(href=links.next, rel="next", type="application/atom+xml")
-    feed.register_extension("language", BaseExtension, _EntryLanguage, rss=False)
+    feed.register_extension("more", BaseExtension, _EntryMore, rss=False)
     for row, entry in zip(rows, entries, strict=True):
-        _fill(feed.add_entry(order="append"), entry, links.listing(row.id))
+        _fill(feed.add_entry(order="append"), entry, links.page(row), links.listing(row.id))
     body: bytes = feed.atom_str(pretty=True)
     return body
 
 
-class _EntryLanguage(BaseEntryExtension):  # type: ignore[misc]
-    """xml:lang for one entry, which feedgen knows for whole feeds only."""
+class _EntryMore(BaseEntryExtension):  # type: ignore[misc]
+    """Of one entry the language, which feedgen knows for whole feeds only, and links by type, whose type it drops."""
 
     def __init__(self) -> None:
         self.language: str | None = None
+        self.links: dict[str, str] = {}
 
     def extend_atom(self, entry: _Element) -> _Element:
         if self.language is not None:
             entry.set(LANGUAGE, self.language)
+        for kind, address in self.links.items():
+            SubElement(entry, "link", rel="alternate", type=kind, href=address)
         return entry
 
 
-def _fill(target: FeedEntry, entry: Entry, address: str) -> None:
+def _fill(target: FeedEntry, entry: Entry, page: str, address: str) -> None:
     target.id(entry.id)
     target.title(xml_text(entry.title))
     target.updated(entry.updated)
     target.published(entry.published)
-    target.link(href=address, rel="alternate", type="application/json")
-    target.link(href=f"{address}/schema.org", rel="alternate", type="application/ld+json")
+    target.more.links = {
+        "text/html": page,
+        "application/json": address,
+        "application/ld+json": f"{address}/schema.org",
+    }
     target.content(xml_text(entry.text), type="text")
     if entry.summary:
         target.summary(xml_text(entry.summary))
@@ -126,7 +137,7 @@ def _fill(target: FeedEntry, entry: Entry, address: str) -> None:
         target.author({"name": xml_text(entry.organisation)})
     for kind, code in entry.tags:
         target.category({"term": xml_text(code), "scheme": f"urn:dukou:{kind}"})
-    target.language.language = entry.language
+    target.more.language = entry.language
 
 
 def xml_text(text: str) -> str:
@@ -144,13 +155,13 @@ def json_feed(rows: Sequence[ListingRow], links: Links, title: str) -> dict[str,
         "next_url": links.next,
         "authors": [{"name": "Dukou"}],
     }
-    return _given(feed) | {"items": [_item(entry_of(row), links.listing(row.id)) for row in rows]}
+    return _given(feed) | {"items": [_item(entry_of(row), links.page(row), links.listing(row.id)) for row in rows]}
 
 
-def _item(entry: Entry, address: str) -> dict[str, Any]:
+def _item(entry: Entry, page: str, address: str) -> dict[str, Any]:
     item = {
         "id": entry.id,
-        "url": address,
+        "url": page,
         "title": entry.title,
         "summary": entry.summary or None,
         "content_text": entry.text,
@@ -160,6 +171,7 @@ def _item(entry: Entry, address: str) -> dict[str, Any]:
         "tags": [code for _, code in entry.tags],
         "language": entry.language,
         "_dukou": {
+            "record": address,
             "side": next(code for kind, code in entry.tags if kind == "side"),
             "country": next((code for kind, code in entry.tags if kind == "country"), None),
             "fields": [code for kind, code in entry.tags if kind == "field"],

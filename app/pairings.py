@@ -362,9 +362,17 @@ def _tell(session: Session, row: PairingRow, sides: Sides, before: State, now: d
     facts = trading_facts(session, row, sides)
     if row.state in TOLD or before in TOLD:
         for owner_id in dict.fromkeys((sides.offerer.id, sides.seeker.id)):
-            events.emit(session, Audience.ORGANISATION, kind, row.id, facts, now, owner_id)
+            events.emit(session, Audience.ORGANISATION, kind, row.id, _facts_for(owner_id, facts, sides), now, owner_id)
     if row.state in INTRODUCED or before in INTRODUCED:
         events.emit(session, Audience.TRADING, kind, row.id, facts, now)
+
+
+def _facts_for(owner_id: str, facts: dict[str, Any], sides: Sides) -> dict[str, Any]:
+    """The same for one of the two: a reference stays between its author and the centre until they are introduced."""
+    if facts["state"] in INTRODUCED:
+        return facts
+    hidden = {listing.side for listing in sides.both if listing.organisation_id != owner_id}
+    return facts | {side: facts[side] | {"reference": None} for side in hidden}
 
 
 def trading_facts(session: Session, row: PairingRow, sides: Sides) -> dict[str, Any]:

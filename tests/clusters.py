@@ -19,14 +19,19 @@ STORE = 80 * 1024 * 1024  # bytes, about the least that Ray takes
 
 
 @contextmanager
-def two_nodes() -> Iterator[Cluster]:
-    """A head and a second node, which may be killed."""
+def two_nodes(first: int) -> Iterator[Cluster]:
+    """A head on 127.0.0.`first` and a second node beside it, which may be killed."""
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", str(ROOT))  # what workers inherit
-    head = {"num_cpus": 1, "node_ip_address": "127.0.0.2", "object_store_memory": STORE, "include_dashboard": False}
+    head = {
+        "node_ip_address": f"127.0.0.{first}",
+        "include_dashboard": False,
+        "num_cpus": 1,
+        "object_store_memory": STORE,
+    }
     own = Cluster(initialize_head=True, head_node_args=head)
     try:
-        own.add_node(num_cpus=1, node_ip_address="127.0.0.3", object_store_memory=STORE)
+        own.add_node(num_cpus=1, node_ip_address=f"127.0.0.{first + 1}", object_store_memory=STORE)
         yield own
     finally:
         own.shutdown()

@@ -55,7 +55,7 @@ def list_pairings(
     wanted = queries.Wanted(state or (), direction, listing, organisation)
     with data.reading() as session:
         rows = queries.page(session, who, wanted, _position(cursor), limit + 1, TOLD)
-        items = [_rendered(session, row) for row in rows[:limit]]
+        items = [_rendered(session, who, row) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
     return PairingsOut(items=items, next_cursor=f"{last.probability!r},{last.id}" if last is not None else None)
 
@@ -76,7 +76,7 @@ def take_up_pairing(
         row, sides = pairings.visible(session, who, row.id)
         log.record(session, who, "take-up", row.id, at)
         response.headers["ETag"] = f'"{row.version}"'
-        return PairingOut.of(row, sides)
+        return PairingOut.of(who, row, sides)
 
 
 @router.get("/pairings/{pairing_id}")
@@ -85,7 +85,7 @@ def get_pairing(pairing_id: str, who: Viewer, data: Data, response: Response) ->
     with data.reading() as session:
         row, sides = pairings.visible(session, who, pairing_id)
     response.headers["ETag"] = f'"{row.version}"'
-    return PairingOut.of(row, sides)
+    return PairingOut.of(who, row, sides)
 
 
 @router.get("/pairings/{pairing_id}/steps")
@@ -116,7 +116,7 @@ def take_step(
         step = pairings.take(session, who, row, sides, body.action, answer, version, search.catalogue.digest, at)
         log.record(session, who, f"pairing.{body.action}", row.id, at, step=step.number, state=row.state)
     response.headers["ETag"] = f'"{row.version}"'
-    return PairingOut.of(row, sides)
+    return PairingOut.of(who, row, sides)
 
 
 @router.get("/pairings/{pairing_id}/contacts")
@@ -143,11 +143,11 @@ def list_exchanges(who: Viewer, data: Data, limit: Page = 50) -> ExchangesOut:
     """Organisations that each have an offer for a need of the other, the most probable first."""
     with data.reading() as session:
         found = list(islice(pairings.exchanges(session, who), limit))
-    return ExchangesOut(items=[ExchangeOut.of(one) for one in found])
+    return ExchangesOut(items=[ExchangeOut.of(who, one) for one in found])
 
 
-def _rendered(session: Session, row: PairingRow) -> PairingOut:
-    return PairingOut.of(row, queries.sides(session, row))
+def _rendered(session: Session, who: Principal, row: PairingRow) -> PairingOut:
+    return PairingOut.of(who, row, queries.sides(session, row))
 
 
 def _position(cursor: str) -> tuple[float, str] | None:

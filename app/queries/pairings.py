@@ -161,7 +161,10 @@ def page(
             or_(col(PairingRow.offer_id) == wanted.listing, col(PairingRow.need_id) == wanted.listing)
         )
     if wanted.organisation is not None:
-        chosen = chosen.where(or_(col(OFFERER.id) == wanted.organisation, col(SEEKER.id) == wanted.organisation))
+        both = ((OFFERER, OFFER), (SEEKER, NEED))
+        chosen = chosen.where(
+            or_(*(and_(col(of.id) == wanted.organisation, _tells_whose(who, one)) for of, one in both))
+        )
     if after is not None:
         probability, pairing_id = after
         later = and_(col(PairingRow.probability) == probability, col(PairingRow.id) > pairing_id)
@@ -181,6 +184,11 @@ def visible_to(who: Principal, shown: Collection[str]) -> ColumnElement[bool]:
         and_(col(OFFERER.id) == who.organisation, or_(told, _open(NEED))),
         and_(col(SEEKER.id) == who.organisation, or_(told, _open(OFFER))),
     )
+
+
+def _tells_whose(who: Principal, listing: type[ListingRow]) -> ColumnElement[bool]:
+    """Whether somebody may be told whose a listing is, so that a list narrowed by it tells nothing more."""
+    return or_(col(listing.organisation_id) == who.organisation, _open(listing)) if who.role is Role.PARTNER else true()
 
 
 def _open(listing: type[ListingRow]) -> ColumnElement[bool]:

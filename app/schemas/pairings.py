@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
+from app.access import Principal
 from app.compliance import Decision
-from app.pairings import BY_PEOPLE, MOVES, Action, Exchange, Reason, State
+from app.pairings import BY_PEOPLE, MOVES, Action, Exchange, Reason, State, withheld
 from app.queries.pairings import Sides
 from app.record import CURRENCY, Text, Wire
 from app.schemas.accounts import ContactOut
@@ -85,19 +86,20 @@ class ContractOut(BaseModel):
 
 
 class SideOut(BaseModel):
-    """One listing of a pairing, in short."""
+    """One listing of a pairing, in short. Whose it is may be withheld until the two are introduced."""
 
     id: str
-    organisation_id: str
+    organisation_id: str | None
     title: str
     status: str
     version: int
 
     @classmethod
-    def of(cls, row: ListingRow) -> SideOut:
-        """Render a listing in short."""
+    def of(cls, row: ListingRow, withheld: Side | None) -> SideOut:
+        """Render a listing in short; `withheld` is the side of which only the title is told."""
+        owner = None if row.side == withheld else row.organisation_id
         title = row.record.get("title") or ""
-        return cls(id=row.id, organisation_id=row.organisation_id, title=title, status=row.status, version=row.version)
+        return cls(id=row.id, organisation_id=owner, title=title, status=row.status, version=row.version)
 
 
 class StepOut(BaseModel):
@@ -144,16 +146,17 @@ class PairingOut(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: PairingRow, sides: Sides) -> PairingOut:
-        """Render a pairing. `possible` is what the state allows, whoever may do it."""
+    def of(cls, who: Principal, row: PairingRow, sides: Sides) -> PairingOut:
+        """Render a pairing for somebody. `possible` is what the state allows, whoever may do it."""
+        hidden = withheld(who, row, sides)
         names = ("id", "state", "version", "probability", "parts", "direction", "run")
         times = ("offer_interest_at", "need_interest_at", "created_at", "updated_at")
         return cls(
             **{name: getattr(row, name) for name in names},
             **zoned(row, *times),
             possible=[action for action in BY_PEOPLE if row.state in MOVES[action].sources],
-            offer=SideOut.of(sides.offer),
-            need=SideOut.of(sides.need),
+            offer=SideOut.of(sides.offer, hidden),
+            need=SideOut.of(sides.need, hidden),
             evidence=[EvidenceOut(**one) for one in row.evidence],
         )
 
@@ -217,17 +220,18 @@ class DecisionIn(Wire):
 class ExchangeOut(BaseModel):
     """Two organisations each of which has an offer that meets a need of the other."""
 
-    organisations: list[str]
+    organisations: list[str | None]
     pairings: list[PairingOut]
     probability: float
 
     @classmethod
-    def of(cls, one: Exchange) -> ExchangeOut:
-        """Render an exchange."""
-        sides = one.first[1]
+    def of(cls, who: Principal, one: Exchange) -> ExchangeOut:
+        """Render an exchange. An organisation is named where one of the two pairings names it."""
+        first, second = PairingOut.of(who, *one.first), PairingOut.of(who, *one.second)
+        there = first.offer.organisation_id or second.need.organisation_id
         return cls(
-            organisations=[sides.offerer.id, sides.seeker.id],
-            pairings=[PairingOut.of(*one.first), PairingOut.of(*one.second)],
+            organisations=[there, first.need.organisation_id or second.offer.organisation_id],
+            pairings=[first, second],
             probability=one.probability,
         )
 

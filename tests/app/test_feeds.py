@@ -34,6 +34,8 @@ def check_rfc_4287(feed: etree._Element) -> None:
             for time in node.findall(f"a:{name}", ATOM):
                 assert datetime.fromisoformat(time.text or "").tzinfo is not None
         assert authored or node.xpath("a:author/a:name/text()", namespaces=ATOM)
+        kinds = node.xpath("a:link[not(@rel) or @rel='alternate']", namespaces=ATOM)
+        assert len({one.get("type") for one in kinds}) == len(kinds), "one alternate of each type, section 4.1.1"
         assert all(category.get("term") for category in node.findall("a:category", ATOM))
     ids = feed.xpath("a:entry/a:id/text()", namespaces=ATOM)
     assert len(set(ids)) == len(ids)
@@ -65,6 +67,21 @@ def test_an_entry_says_its_language(world: World) -> None:
     assert world.public.get("/feeds/listings.json").json()["items"][0]["language"] == "zh"
 
 
+def test_an_entry_leads_to_the_page_and_to_the_record(world: World) -> None:
+    for language, reference in (("zh", "o1"), ("kk", "o2")):
+        listing = world.post(world.offerer, OFFER | {"language": language, "reference": reference})
+        page = f"/{'zh' if language == 'zh' else 'en'}/listings/{listing['id']}"
+        links = atom(world).findall("a:entry", ATOM)[0].findall("a:link", ATOM)
+        item = world.public.get("/feeds/listings.json").json()["items"][0]
+        by_type = {link.get("type"): link.get("href") for link in links}
+        assert by_type["text/html"] == item["url"]
+        assert by_type["application/json"] == item["_dukou"]["record"]
+        assert item["url"].endswith(page)
+        assert world.public.get(page).status_code == 200
+        record = item["_dukou"]["record"].removeprefix("http://testserver")
+        assert world.public.get(record).json()["id"] == listing["id"]
+
+
 def test_an_empty_feed_is_valid_too(world: World) -> None:
     feed = atom(world)
     check_rfc_4287(feed)
@@ -85,7 +102,9 @@ def test_the_json_feed_has_what_version_1_1_asks_for(filled: World) -> None:
     for item in feed["items"]:
         assert item["content_text"]
         assert datetime.fromisoformat(item["date_published"]) <= datetime.fromisoformat(item["date_modified"])
-    assert feed["items"][0]["_dukou"] == {"side": "need", "country": "EG", "fields": []}
+    told = feed["items"][0]["_dukou"]
+    assert told.pop("record").endswith(feed["items"][0]["id"].removeprefix("urn:uuid:"))
+    assert told == {"side": "need", "country": "EG", "fields": []}
     assert "next_url" in feed
 
 

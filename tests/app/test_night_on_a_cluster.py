@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
-    with two_nodes() as own:
+    with two_nodes(4) as own:
         yield own
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.tables import ListingRow
@@ -30,6 +32,29 @@ def test_a_text_disclosed_on_introduction_is_not_read_before(world: World) -> No
         assert "Nobody knows this." not in told, page
         assert "A hidden house" not in told, page
         assert "What it is. " + ASKED not in told, page
+
+
+def test_whose_a_withheld_listing_is_cannot_be_asked_through_the_api(world: World) -> None:
+    (pairing,) = propose(world, 1, needs=[{"disclosure": "introduction"}])
+    with world.database.writing() as session:
+        need = session.get_one(ListingRow, "need-000000")
+        need.disclosure, need.reference = "introduction", "our-own-number"
+        seeker = need.organisation_id
+    for action in ("shortlist", "offer"):
+        assert step(world.manager, pairing, action).status_code == 201
+
+    def listed(client: Any, organisation: str) -> list[str]:
+        found = client.get("/api/v1/pairings", params={"organisation": organisation}).json()["items"]
+        return [one["id"] for one in found]
+
+    told = world.partner.get(f"/api/v1/pairings/{pairing}").json()
+    assert told["offer"]["organisation_id"] == world.ids["offerer"]
+    assert told["need"]["organisation_id"] is None
+    assert listed(world.partner, seeker) == []
+    assert listed(world.partner, world.ids["offerer"]) == listed(world.manager, seeker) == [pairing]
+    assert world.manager.get(f"/api/v1/pairings/{pairing}").json()["need"]["organisation_id"] == seeker
+    assert "our-own-number" not in world.offerer.get("/api/v1/changes?audience=organisation").text
+    assert "our-own-number" in world.seeker.get("/api/v1/changes?audience=organisation").text
 
 
 def test_a_listing_is_shown_under_the_name_that_it_is_posted_with(world: World) -> None:
