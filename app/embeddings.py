@@ -20,6 +20,7 @@ from matching import (
     Listing,
     Models,
     embed,
+    embed_query,
     embedding_from_bytes,
     embedding_key,
     embedding_to_bytes,
@@ -31,7 +32,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 DECODED = 1_000  # stored embeddings read in one go: all at once would be in memory twice
-ASKED = 256  # texts searched with that are remembered: narrowing and leafing ask the same again
+ASKED = 2_000  # texts not stored that are remembered: narrowing, leafing and kept searches ask the same again
 CHUNK = 64  # texts encoded in one go; between them searches get their turn
 SPREAD = 20_000  # of which a cluster is given in one go
 
@@ -45,24 +46,29 @@ class Embeddings:
         self._database, self._models = database, models
         self._name = embedding_key(models.encoder)
         self.encoding = threading.Lock()  # held while encoding: tokenizers cannot be shared by threads
-        self._asked: OrderedDict[str, Embedding] = OrderedDict()  # of the last texts that somebody searched with
+        self._asked: OrderedDict[tuple[str, str], Embedding] = OrderedDict()  # of the last texts that are not stored
 
-    def of_text(self, listing: Listing) -> Embedding:
-        """Of a text that is not stored, such as what somebody searches with; the last ones are at hand."""
-        key = listing.text_hash
-        with self.encoding:
-            if key not in self._asked:
-                with encoding(1):
-                    self._asked[key] = embed([listing], self._models.encoder)[0]
-            self._asked.move_to_end(key)
-            while len(self._asked) > ASKED:
-                self._asked.popitem(last=False)
-            return self._asked[key]
+    def of_query(self, listing: Listing) -> Embedding:
+        """Of what somebody searches with: `matching.embed_query`. The last ones are at hand."""
+        return self._at_hand("query", listing, lambda: embed_query(listing, self._models.encoder))
 
     def of_draft(self, listing: Listing) -> Embedding:
         """Of a listing that need not be kept: what is stored of its text, else made anew and not stored."""
         found = self.known([listing.text_hash]).get(listing.text_hash)
-        return found if found is not None else self.of_text(listing)
+        if found is not None:
+            return found
+        return self._at_hand("draft", listing, lambda: embed([listing], self._models.encoder)[0])
+
+    def _at_hand(self, kind: str, listing: Listing, make: Callable[[], Embedding]) -> Embedding:
+        key = (kind, listing.text_hash)
+        with self.encoding:
+            if key not in self._asked:
+                with encoding(1):
+                    self._asked[key] = make()
+            self._asked.move_to_end(key)
+            while len(self._asked) > ASKED:
+                self._asked.popitem(last=False)
+            return self._asked[key]
 
     def known(self, text_hashes: Sequence[str]) -> dict[str, Embedding]:
         """What is stored of these texts, by hash."""

@@ -12,7 +12,7 @@ from app.errors import FieldError, NotFound, Unusable
 from app.queries import listings as listing_queries
 from app.queries import saved_searches as queries
 from app.results import Results
-from app.search import Live, query_of
+from app.search import Live
 from app.snapshot import Sight, Wanted
 from app.tables import SavedSearchRow
 from matching import Side
@@ -88,7 +88,7 @@ def look_again(live: Live, at: datetime) -> int:
         ]
     for row, who in due:
         sight = Sight(who, wanted=Wanted(**row.wanted))
-        found = good_ids(live.matches(query_of(row.text, Side(row.side)), DEPTH, sight))  # whose vectors are kept
+        found = good_ids(live.search(row.text, Side(row.side), DEPTH, sight=sight))
         with live.database.writing() as session:
             kept = session.get(SavedSearchRow, row.id)
             if kept is None:

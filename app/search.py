@@ -164,7 +164,7 @@ class Live:
         """Listings of `side` that answer a free text. Raises InvalidListing (fields text, language), NotReady."""
         query = query_of(text, side, language)
         loaded, snapshot = self._current()
-        embedding = loaded.embeddings.of_text(query)
+        embedding = loaded.embeddings.of_query(query)
         with stage("rank"):
             return ranked(loaded.models, self.database, snapshot, query, embedding, limit, sight)
 

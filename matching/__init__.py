@@ -11,7 +11,14 @@ from matching.catalogue import (
     load_catalogue,
     read_catalogue,
 )
-from matching.embedding import Embedding, embed, embedding_from_bytes, embedding_key, embedding_to_bytes
+from matching.embedding import (
+    Embedding,
+    embed,
+    embed_query,
+    embedding_from_bytes,
+    embedding_key,
+    embedding_to_bytes,
+)
 from matching.encoder import Encoder, HashingEncoder, SentenceEncoder
 from matching.errors import (
     ArtefactError,
@@ -81,6 +88,7 @@ __all__ = [
     "answers",
     "assign",
     "embed",
+    "embed_query",
     "embedding_from_bytes",
     "embedding_key",
     "embedding_to_bytes",

@@ -134,8 +134,8 @@ def test_what_becomes_new_while_the_page_is_made_stays_new(filled: World) -> Non
 def test_the_same_text_is_encoded_once(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     filled.public.get("/", params={"q": "what is posted has its vectors after this"})
     calls: list[int] = []
-    embed = embeddings.embed
-    monkeypatch.setattr(embeddings, "embed", lambda texts, encoder: calls.append(len(texts)) or embed(texts, encoder))
+    embed = embeddings.embed_query
+    monkeypatch.setattr(embeddings, "embed_query", lambda text, encoder: calls.append(1) or embed(text, encoder))
     for params in ({"q": QUERY}, {"q": QUERY, "country": "CN"}, {"q": QUERY, "more": "1"}):
         assert filled.public.get("/", params=params).status_code == 200
     assert calls == [1]
