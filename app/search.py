@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
+from threadpoolctl import threadpool_limits
 
 from app.building import Progress, built, fitted, nothing_said
 from app.clock import utc_now
@@ -122,7 +123,11 @@ class Live:
         return self._settings.catalogue
 
     def start(self) -> threading.Thread:
-        """Load in the background; until that is done `search` and `matches` raise NotReady."""
+        """Load in the background; until that is done `search` and `matches` raise NotReady.
+
+        From then on small products are multiplied in one thread: while others wait for the next one they keep a core
+        from the encoder, and a search takes half as long again.
+        """
         thread = threading.Thread(target=self._load_quietly, name="loading", daemon=True)
         thread.start()
         return thread
@@ -260,6 +265,7 @@ class Live:
         """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
             self.load()
+            threadpool_limits(1, user_api="blas")  # of the libraries that are loaded by now
             prepare_languages()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
