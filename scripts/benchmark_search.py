@@ -19,8 +19,20 @@ from pathlib import Path
 import numpy as np
 from benchmark import processor
 from corpora import DATA, ROOT, as_listing, embed_cached, read_jsonl
+from threadpoolctl import threadpool_limits
 
-from matching import Listing, Market, Models, Side, answers, embed, load_models, prepare_languages, read_listing
+from matching import (
+    Listing,
+    Market,
+    Models,
+    Side,
+    answers,
+    embed_query,
+    load_models,
+    prepare_languages,
+    prepare_search,
+    read_listing,
+)
 from matching.encoder import unit
 from matching.published import open_market, save_market
 from matching.space import fit
@@ -76,17 +88,19 @@ def measured(folder: Path, cache: Path) -> dict[str, float]:
     """Open the market and search in it."""
     models = load_models(cache)
     prepare_languages()
+    prepare_search()
     for tokens in WARMED:
         models.encoder.encode([" a" * tokens])
     texts, before, start = texts_of(models), anonymous(), time.perf_counter()
     market, _, _ = open_market(folder, models, texts)
     opening = time.perf_counter() - start
+    threadpool_limits(1, user_api="blas")  # as a serving process does
     needs = [one.description[: 40 + 60 * (i % 7)] for i, one in enumerate(sources()) if one.side is Side.NEED]
     whole, search = [], []
     for i in range(20 + SEARCHES):
         query = read_listing({"id": "query", "side": Side.NEED, "text": needs[i * 7 % len(needs)]})
         start = time.perf_counter()
-        embedding = embed([query], models.encoder)[0]
+        embedding = embed_query(query, models.encoder)
         encoded = time.perf_counter()
         answers(market, query, embedding, 10)
         if i >= 20:
