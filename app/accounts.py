@@ -52,6 +52,17 @@ def add_node(session: Session, name: str, country: str | None, place: str | None
     return _added(session, NodeRow(name=name, country=country, place=place, created_at=now))
 
 
+def change_node(session: Session, node_id: str, name: str, country: str | None, place: str | None) -> NodeRow:
+    """Give a node other facts. Raises NotFound, and Conflict for another's name."""
+    row, other = session.get(NodeRow, node_id), queries.node_named(session, name)
+    if row is None:
+        raise NotFound(f"there is no node {node_id!r:.220}")
+    if other is not None and other.id != row.id:
+        raise Conflict(f"there is a node {name!r:.100} already")
+    row.name, row.country, row.place = name, country, place
+    return _added(session, row)
+
+
 def add_organisation(session: Session, who: Principal, node_id: str, now: datetime, **facts: Any) -> OrganisationRow:
     """A new organisation of a node. Raises Unusable for a node that is none, Conflict for a name taken there."""
     if session.get(NodeRow, node_id) is None or not who.holds("", node_id):

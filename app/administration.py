@@ -25,6 +25,23 @@ def add_node(
     return row
 
 
+def change_node(
+    data: Database,
+    log: Audit,
+    who: Principal,
+    at: datetime,
+    node_id: str,
+    name: str,
+    country: str | None,
+    place: str | None,
+) -> NodeRow:
+    """Give a node other facts."""
+    with data.writing() as session:
+        row = accounts.change_node(session, node_id, name, country, place)
+        log.record(session, who, "node.change", row.id, at)
+    return row
+
+
 def add_organisation(
     data: Database, log: Audit, who: Principal, at: datetime, node_id: str, facts: dict[str, Any]
 ) -> OrganisationRow:

@@ -95,6 +95,12 @@ def add_node(body: NodeIn, who: Administrator, data: Data, log: Log, at: Now) ->
     return NodeOut.of(administration.add_node(data, log, who, at, body.name, body.country, body.place))
 
 
+@router.put("/nodes/{node_id}")
+def change_node(node_id: str, body: NodeIn, who: Administrator, data: Data, log: Log, at: Now) -> NodeOut:
+    """Give a node another name, country or place; what is left out is taken away."""
+    return NodeOut.of(administration.change_node(data, log, who, at, node_id, body.name, body.country, body.place))
+
+
 @router.get("/organisations")
 def list_organisations(who: Member, data: Data, limit: Page = 50, cursor: str = "") -> OrganisationsOut:
     """The organisations of your nodes by id; a partner's own."""

@@ -30,6 +30,15 @@ def actor(session: Session, kind: str, actor_id: str) -> Actor | None:
     return Actor(row.name, owner.name if owner is not None else "")
 
 
+def names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """What the people and keys among these ids are called."""
+    found: dict[str, str] = {}
+    for kind in (PersonRow, ApiKeyRow):
+        chosen = select(kind.id, kind.name).where(col(kind.id).in_(sorted(ids)))
+        found.update(session.exec(chosen).all())
+    return found
+
+
 def nodes(session: Session) -> list[NodeRow]:
     """All nodes by name."""
     return list(session.exec(select(NodeRow).order_by(col(NodeRow.name))))

@@ -68,6 +68,7 @@ SERVICE: dict[str, dict[str, str]] = {
         "listing.publish": N_("Listing published"),
         "listing.return": N_("Listing returned"),
         "node.add": N_("Node added"),
+        "node.change": N_("Node changed"),
         "organisation.add": N_("Organisation added"),
         "organisation.change": N_("Organisation changed"),
         "person.invite": N_("Person invited"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlmodel import select
 
 from app import accounts
 from app.access import ALLOWED, OPERATOR, Permission, Role
@@ -164,6 +165,36 @@ def test_a_node_and_an_organisation_are_added_and_changed(world: World) -> None:
     assert "Pumps and more" in client.get("/administration/organisations", params={"find": "PUMPS"}).text
     log = client.get("/administration/audit", params={"action": "contact.read"}).text
     assert log.count("Contact read</td>") == 2
+
+
+def test_a_node_is_changed_on_its_page_and_by_a_program(world: World) -> None:
+    client, node = world.administrator, world.ids["Almaty"]
+    form = client.get("/administration/nodes", params={"change": node}).text
+    assert 'value="Almaty"' in form
+    assert f'name="change" value="{node}"' in form
+    sent = {"change": node, "name": "Almaty and Astana", "country": "kz", "place": "sichuan"}
+    assert "Almaty and Astana" in post(client, "/administration/nodes", **sent).text
+    assert (
+        post(
+            client,
+            "/administration/nodes",
+            **sent,
+        ).status_code
+        == 200
+    ), "its own name is not taken"
+    taken = post(client, "/administration/nodes", change=node, name="Chongqing")
+    assert taken.status_code == 409
+    assert f'name="change" value="{node}"' in taken.text
+    assert post(client, "/administration/nodes", change="none", name="Another").status_code == 404
+    found = {one["id"]: one for one in client.get("/api/v1/nodes").json()["items"]}
+    assert found[node] == {"id": node, "name": "Almaty and Astana", "country": "KZ", "place": "sichuan"}
+    assert len(found) == len(client.get("/api/v1/nodes").json()["items"])
+    changed = client.put(f"/api/v1/nodes/{node}", json={"name": "Almaty"})
+    assert changed.json() == {"id": node, "name": "Almaty", "country": None, "place": None}
+    assert world.manager.put(f"/api/v1/nodes/{node}", json={"name": "Mine"}).status_code == 403
+    with world.database.reading() as session:
+        actions = [row.action for row in session.exec(select(AuditRow)) if row.subject == node]
+    assert actions[-3:] == ["node.change"] * 3
 
 
 def test_a_manager_sees_organisations_of_their_nodes_alone(world: World) -> None:

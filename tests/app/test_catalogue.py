@@ -117,7 +117,7 @@ def test_filters_narrow_and_combine(catalogue: World, query: dict[str, str], cou
     document = page(catalogue, "/en/needs", **query)
     assert len(titles(document)) == count
     if not count:
-        assert "Remove all filters" in document.text_content()
+        assert "Clear all filters" in document.text_content()
     assert not document.xpath("//script[not(@type='application/ld+json')]")
 
 

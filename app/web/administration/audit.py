@@ -14,7 +14,7 @@ from app.asking import Data, Log, Now, after_number
 from app.audit import Verdict
 from app.queries import accounts as account_queries
 from app.queries import events as queries
-from app.tables import ApiKeyRow, AuditRow, PersonRow
+from app.tables import AuditRow
 from app.web.administration.frame import PAGE, page
 from app.web.administration.permitted import AuditForm
 from app.web.forms import Visiting
@@ -89,12 +89,7 @@ def _actors(session: Session, words: str) -> set[str] | None:
 
 def _names(session: Session, rows: list[AuditRow]) -> dict[str, str]:
     """What the people and keys in these lines are called, as actors and as subjects."""
-    found: dict[str, str] = {}
-    for one in {row.actor_id for row in rows} | {row.subject for row in rows}:
-        named = session.get(PersonRow, one) or session.get(ApiKeyRow, one)
-        if named is not None:
-            found[one] = named.name
-    return found
+    return account_queries.names(session, {row.actor_id for row in rows} | {row.subject for row in rows})
 
 
 def _day(text: str, later: int = 0) -> datetime | None:

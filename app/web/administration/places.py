@@ -26,23 +26,28 @@ router = APIRouter(include_in_schema=False, prefix="/administration")
 
 
 @router.get("/nodes")
-def nodes_page(request: Request, visitor: Visiting, data: Data) -> HTMLResponse:
-    """All nodes, and a form for a further one."""
+def nodes_page(request: Request, visitor: Visiting, data: Data, change: str = "") -> HTMLResponse:
+    """All nodes, and a form for a further one; with `change`, the id of one, for that."""
     check(visitor.who, Permission.DECIDE)
-    return _nodes(request, visitor.who, data, {}, set())
+    return _nodes(request, visitor.who, data, {}, set(), change=change)
 
 
 @router.post("/nodes")
 def add_node(request: Request, form: AccountsForm, data: Data, log: Log, at: Now) -> Response:
-    """Add a node."""
+    """Add a node, or give the one that the field `change` names other facts."""
     values = {"name": form.text("name"), "country": form.text("country").upper(), "place": form.text("place")}
     node, wrong = fitting(NodeIn, values)
+    change = form.text("change")
     if node is None:
-        return _nodes(request, form.who, data, values, wrong, 422)
+        return _nodes(request, form.who, data, values, wrong, 422, change=change)
+    facts = node.name, node.country, node.place
     try:
-        administration.add_node(data, log, form.who, at, node.name, node.country, node.place)
+        if change:
+            administration.change_node(data, log, form.who, at, change, *facts)
+        else:
+            administration.add_node(data, log, form.who, at, *facts)
     except Conflict as error:
-        return _nodes(request, form.who, data, values, {"taken"}, error.status)
+        return _nodes(request, form.who, data, values, {"taken"}, error.status, change=change)
     return see("/administration/nodes")
 
 
@@ -126,11 +131,22 @@ def _values(form: Sent, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _nodes(
-    request: Request, who: Principal, data: Data, values: dict[str, str], wrong: set[str], status: int = 200
+    request: Request,
+    who: Principal,
+    data: Data,
+    values: dict[str, str],
+    wrong: set[str],
+    status: int = 200,
+    *,
+    change: str = "",
 ) -> HTMLResponse:
     with data.reading() as session:
-        view = {"nodes": queries.nodes(session), "counts": queries.organisations_in(session)}
-    return page(request, who, "nodes", "nodes.html", view | {"values": values, "wrong": wrong}, status)
+        nodes, counts = queries.nodes(session), queries.organisations_in(session)
+    changed = next((node for node in nodes if node.id == change), None)
+    if changed is not None and not values:
+        values = {name: getattr(changed, name) or "" for name in ("name", "country", "place")}
+    view = {"nodes": nodes, "counts": counts, "changed": changed, "values": values, "wrong": wrong}
+    return page(request, who, "nodes", "nodes.html", view, status)
 
 
 def _new_organisation(
