@@ -104,6 +104,7 @@ class Live:
         self.publisher = Publisher(settings.home)
         self._lock = threading.RLock()
         self._building: threading.Thread | None = None
+        self._languages: threading.Thread | None = None
         self.catalogue = load_catalogue(settings.catalogue)
         self._prepared: PreparedCatalogue | None = None
         self._loaded: Loaded | None = None
@@ -128,6 +129,8 @@ class Live:
         From then on small products are multiplied in one thread: while others wait for the next one they keep a core
         from the encoder, and a search takes half as long again.
         """
+        self._languages = threading.Thread(target=prepare_languages, name="languages", daemon=True)
+        self._languages.start()
         thread = threading.Thread(target=self._load_quietly, name="loading", daemon=True)
         thread.start()
         return thread
@@ -136,7 +139,11 @@ class Live:
         """Load the models; open the published index or build the market. Raises ModelError, ArtefactError, AppError."""
         loaded = self.load_models()
         with self._lock:
-            self._snapshot = alone(self._published(loaded) or self.build(loaded))
+            base = self._published(loaded) or self.build(loaded)
+            if self._languages is not None:
+                self._languages.join()  # or short texts would wait for them in a service that says it is ready
+            threadpool_limits(1, user_api="blas")  # of the libraries that are loaded by now
+            self._snapshot = alone(base)
 
     def load_models(self) -> Loaded:
         """Load the models alone. Raises ModelError, ArtefactError."""
@@ -265,8 +272,6 @@ class Live:
         """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
             self.load()
-            threadpool_limits(1, user_api="blas")  # of the libraries that are loaded by now
-            prepare_languages()
         except (MatchingError, AppError) as error:
             log.error("the search cannot start: %s", error)
             self.failure = str(error)
