@@ -206,7 +206,7 @@ def test_it_is_taken_up_only_on_demand_used_after_a_restart_and_forgotten(live: 
 def test_what_is_not_better_is_not_taken_up(live: Live, settings: Settings) -> None:
     decide(live, noise)
     code, _, said = run(settings, "--accept")
-    assert code == 1
+    assert code == 1, said
     assert "not better" in said
     assert read_models(settings).fusion == fusions.shipped()
     assert list(settings.home.glob("fusion-*")) == []
