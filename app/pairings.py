@@ -194,6 +194,7 @@ def move(
     if action is A.INTEREST:
         _note_interest(row, answer, now)
     row.state = target(row, before, action)
+    row.since = row.since if row.state == before else now
     row.held_from = before if action is A.HOLD else None
     row.version, row.updated_at = row.version + 1, now
     session.add(row)

@@ -126,7 +126,7 @@ def _column(row: PairingRow, state: State, action: Action) -> State | None:
 
 
 def _cursor(last: Placed, wanted: Wanted) -> str:
-    value = last.since.isoformat() if wanted.longest else repr(last.row.probability)
+    value = last.row.since.isoformat() if wanted.longest else repr(last.row.probability)
     return f"{value},{last.row.id}"
 
 

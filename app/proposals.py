@@ -102,6 +102,7 @@ def _row(one: Pairing, run: str, now: datetime, versions: Sequence[int]) -> Pair
         offer_id=one.offer,
         need_id=one.need,
         state=State.PROPOSED,
+        since=now,
         probability=one.probability,
         parts=one.parts,
         evidence=[asdict(evidence) for evidence in one.evidence],

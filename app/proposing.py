@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from app import proposals, saved_searches
 from app.access import SYSTEM
@@ -30,12 +31,17 @@ EVERY = 0.5  # seconds between two looks
 AFTER_FAILURE = 10.0
 
 
-def propose_new(live: Live, clock: Clock = utc_now) -> Counts:
-    """Match the listings written since the last time, in the order in which they were written. Raises NotReady."""
+def propose_new(live: Live, clock: Clock = utc_now, stopped: Callable[[], bool] = lambda: False) -> Counts:
+    """Match the listings written since the last time, in the order in which they were written. Raises NotReady.
+
+    Each may take a while: it ends early where it is to be `stopped`.
+    """
     counts = Counts()
     with live.database.reading() as session:
         rows = queries.written_after(session, queries.proposed_up_to(session), BLOCK)
     for row in rows:
+        if stopped():
+            break
         counts += _propose_one(live, row, clock)
     return counts
 
@@ -77,7 +83,7 @@ class Proposer:
             wait = EVERY
             try:
                 if self._live.is_ready:
-                    propose_new(self._live)
+                    propose_new(self._live, stopped=self._stop.is_set)
                     screen_due(self._live, utc_now())
                     saved_searches.look_again(self._live, utc_now())
             except NotReady:

@@ -202,18 +202,23 @@ class EmbeddingRow(SQLModel, table=True):
 
 
 class PairingRow(SQLModel, table=True):
-    """An offer and a need, and how far people have brought them. `run` made or last confirmed the proposal."""
+    """An offer and a need, and how far people have brought them: since when, says `since`.
+
+    `run` made or last confirmed the proposal.
+    """
 
     __tablename__ = "pairing"
     __table_args__ = (
         UniqueConstraint("offer_id", "need_id"),
         Index("ix_pairing_queue", "state", "probability", "id"),  # as the queue is read
+        Index("ix_pairing_waiting", "state", "since", "id"),  # as the board is, where the longest waiting come first
     )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     offer_id: str = Field(foreign_key="listing.id", index=True)
     need_id: str = Field(foreign_key="listing.id", index=True)
     state: str = Field(index=True)
+    since: datetime = _time()
     held_from: str | None = None
     probability: float = Field(index=True)
     parts: dict[str, float] = _json()

@@ -66,6 +66,7 @@ def add_pairings(database: Database, count: int) -> None:
                     offer_id=ids["offer"][i % len(ids["offer"])],
                     need_id=ids["need"][(7 * i + i // len(ids["offer"])) % len(ids["need"])],
                     state=str(states[i]),
+                    since=at,
                     probability=float(rng.beta(2, 2)),
                     parts={"base": -1.0, "margin": 1.5, "shared_words": 0.4},
                     evidence=[],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,15 +14,7 @@ from sqlmodel import Session, col, select
 from app.access import Principal, Role
 from app.queries import listings
 from app.queries.pairings import NEED, OFFER, OFFERER, SEEKER, Sides, visible_to
-from app.tables import ListingRow, OrganisationRow, PairingRow, StepRow
-
-ENTERED: ColumnElement[datetime] = (  # when a pairing came into the state that it is in
-    select(func.max(StepRow.at))
-    .where(col(StepRow.pairing_id) == col(PairingRow.id))
-    .where(or_(col(StepRow.state_before).is_(None), col(StepRow.state_before) != col(StepRow.state_after)))
-    .correlate(PairingRow)
-    .scalar_subquery()
-)
+from app.tables import ListingRow, OrganisationRow, PairingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +31,16 @@ class Wanted:
 
     @property
     def is_all(self) -> bool:
-        """Whether nothing is narrowed, and the most probable come first."""
-        return self == Wanted()
+        """Whether nothing is narrowed."""
+        return replace(self, longest=False) == Wanted()
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A pairing on the board, and since when it is in its state."""
+    """A pairing on the board."""
 
     row: PairingRow
     sides: Sides
-    since: datetime
 
 
 def counts(session: Session, who: Principal, wanted: Wanted, shown: Collection[str]) -> dict[str, int]:
@@ -64,7 +55,7 @@ def board(
     """Of each state that has some: how many pairings `who` sees, and the first ones by id."""
     if who.sees_all and wanted.is_all:  # then an index has the order: nothing is sorted
         totals = counts(session, who, wanted, shown)
-        return {name: (totals[name], _first(session, name, limit)) for name in states if name in totals}
+        return {name: (totals[name], _first(session, wanted, name, limit)) for name in states if name in totals}
     state = col(PairingRow.state)
     rank = func.row_number().over(partition_by=state, order_by=(_place(wanted)[1], col(PairingRow.id))).label("rank")
     total = func.count().over(partition_by=state).label("total")
@@ -77,9 +68,9 @@ def board(
     return found
 
 
-def _first(session: Session, state: str, limit: int) -> list[str]:
+def _first(session: Session, wanted: Wanted, state: str, limit: int) -> list[str]:
     chosen = select(PairingRow.id).where(PairingRow.state == state)
-    return list(session.exec(chosen.order_by(col(PairingRow.probability).desc(), col(PairingRow.id)).limit(limit)))
+    return list(session.exec(chosen.order_by(_place(wanted)[1], col(PairingRow.id)).limit(limit)))
 
 
 def next_of(
@@ -101,15 +92,15 @@ def next_of(
 
 def placed(session: Session, ids: Collection[str]) -> dict[str, Placed]:
     """Pairings by their ids."""
-    rows = _with_sides(sqlalchemy.select(PairingRow, OFFER, NEED, OFFERER, SEEKER, ENTERED).select_from(PairingRow))
+    rows = _with_sides(sqlalchemy.select(PairingRow, OFFER, NEED, OFFERER, SEEKER).select_from(PairingRow))
     chosen = rows.where(col(PairingRow.id).in_(list(ids)))
-    return {row.id: Placed(row, Sides(*both), since) for row, *both, since in session.exec(chosen)}
+    return {row.id: Placed(row, Sides(*both)) for row, *both in session.exec(chosen)}
 
 
 def _place(wanted: Wanted) -> tuple[Any, Any]:
     """By what the pairings of a column are ordered, and in which way."""
-    probability = col(PairingRow.probability)
-    return (ENTERED, ENTERED.asc()) if wanted.longest else (probability, probability.desc())
+    since, probability = col(PairingRow.since), col(PairingRow.probability)
+    return (since, since.asc()) if wanted.longest else (probability, probability.desc())
 
 
 def _joined(chosen: Any, who: Principal, wanted: Wanted, shown: Collection[str]) -> Any:
@@ -140,7 +131,7 @@ def _narrowing(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     if wanted.node is not None:
         yield _either(_in_nodes([wanted.node]))
     if wanted.before is not None:
-        yield wanted.before >= ENTERED
+        yield col(PairingRow.since) <= wanted.before
     if wanted.text:
         named = col(OrganisationRow.name).icontains(wanted.text, autoescape=True)
         owned = col(ListingRow.organisation_id).in_(select(OrganisationRow.id).where(named))

@@ -108,6 +108,7 @@ def add_pairing(
         offer_id=offer,
         need_id=need,
         state="declined" if reason else states[-1],
+        since=at,
         probability=probability,
         parts={},
         evidence=[],
@@ -127,6 +128,7 @@ def add_pairing(
     ]
     if reason:
         told.append((at + timedelta(days=sum(days[-1:]) + 1), "person", "decline", "declined", reason))
+    row.since = told[-1][0]
     for number, (when, kind, action, state, why) in enumerate(told, 1):
         step = StepRow(
             pairing_id=row.id,

@@ -79,6 +79,7 @@ def _pairing(number: int, count: int, offer: ListingRow, need: ListingRow, now: 
         offer_id=offer.id,
         need_id=need.id,
         state="proposed",
+        since=now,
         probability=round(0.99 - 0.9 * number / count, 6),
         parts={"base": -1.0, "margin": 2.5, "field_agreement": -0.3},
         evidence=[{"offer": TOLD, "need": ASKED, "similarity": 0.7}],

@@ -66,7 +66,7 @@ def place(database: Database, pairing: int, state: State, days: int) -> None:
         session.add(
             StepRow(**first.model_dump() | {"number": 2, "at": then, "state_before": row.state, "state_after": state})
         )
-        row.state = state
+        row.state, row.since = state, then
         session.add(row)
 
 

@@ -270,6 +270,7 @@ def test_filters_narrow_the_board(world: World) -> None:
         line = session.get(StepRow, (first, 1))
         assert line is not None
         line.at -= timedelta(days=20)
+        session.get_one(PairingRow, first).since = line.at
         session.add(line)
 
     def shown(query: str) -> list[str]:

@@ -42,9 +42,8 @@ def downgrade() -> None:
         op.drop_index(f"ix_listing_{name}", "listing")
     for name, columns in OLD.items():
         op.create_index(f"ix_listing_{name}", "listing", columns)
-    with op.batch_alter_table("listing") as listing:
-        for name in ("country", "field_codes", "title_folded"):
-            listing.drop_column(name)
+    for name in ("country", "field_codes", "title_folded"):
+        op.drop_column("listing", name)
 
 
 def _fill(connection: sa.Connection) -> None:
