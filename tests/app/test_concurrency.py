@@ -24,6 +24,8 @@ from app.events import Audience
 from app.pairings import Action, Answer
 from app.proposals import by_hand, lapse, lapse_unfound
 from app.proposals import record as record_found
+from app.proposing import propose_new
+from app.queries import condition
 from app.queries import events as event_queries
 from app.queries import listings as queries
 from app.queries import pairings as pairing_queries
@@ -265,3 +267,18 @@ def test_thirty_two_writers_all_get_their_turn(database: Database) -> None:
     with database.reading() as session:
         assert max(numbers) <= queries.last_written(session)
     assert len(set(numbers)) == 32
+
+
+def test_who_proposes_ends_after_the_listing_that_it_is_at_and_goes_on_there(filled: World) -> None:
+    filled.app.state.proposer.stop()
+    live = filled.app.state.live
+    propose_new(live)
+    for number in range(3):
+        filled.post(filled.seeker, NEED | {"reference": f"later {number}"})
+    asked = iter((False, True))
+    propose_new(live, stopped=lambda: next(asked))
+    with filled.database.reading() as session:
+        assert condition.waiting(session) == 2
+    propose_new(live)
+    with filled.database.reading() as session:
+        assert condition.waiting(session) == 0
