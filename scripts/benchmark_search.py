@@ -21,6 +21,7 @@ from benchmark import processor
 from corpora import DATA, ROOT, as_listing, embed_cached, read_jsonl
 from threadpoolctl import threadpool_limits
 
+from app.search import WARMED
 from matching import (
     Listing,
     Market,
@@ -42,7 +43,6 @@ PAGE = ROOT / "docs" / "speed-search.md"
 NOISE = 0.02  # of each number of a vector
 BLOCK = 20_000
 SEARCHES = 300
-WARMED = range(4, 500, 16)
 
 
 def sources() -> list[Listing]:
@@ -89,8 +89,8 @@ def measured(folder: Path, cache: Path) -> dict[str, float]:
     models = load_models(cache)
     prepare_languages()
     prepare_search()
-    for tokens in WARMED:
-        models.encoder.encode([" a" * tokens])
+    for count, tokens in WARMED:
+        models.encoder.encode([" a" * tokens] * count)
     texts, before, start = texts_of(models), anonymous(), time.perf_counter()
     market, _, _ = open_market(folder, models, texts)
     opening = time.perf_counter() - start
