@@ -97,6 +97,11 @@ def told(wanted: Wanted, listing: type[ListingRow] = ListingRow) -> Iterator[Col
         yield has_field(listing, wanted.field)
 
 
+def owned_by(organisations: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a listing's owner is one of these, as a condition that needs no join."""
+    return col(ListingRow.organisation_id).in_(select(OrganisationRow.id).where(organisations))
+
+
 def has_field(listing: type[ListingRow], name: str) -> ColumnElement[bool]:
     """Whether that very field counts for a listing, whatever a database thinks of capitals."""
     codes = col(listing.field_codes)

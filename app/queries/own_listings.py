@@ -75,7 +75,7 @@ def held(who: Principal) -> ColumnElement[bool]:
     """`Principal.holds`, as a condition on listings."""
     if who.role is Role.PARTNER:
         return col(ListingRow.organisation_id) == who.organisation
-    return true() if who.sees_all else _owned_by(col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
+    return true() if who.sees_all else listings.owned_by(col(OrganisationRow.node_id).in_(sorted(who.nodes or ())))
 
 
 def organisation_names(session: Session, who: Principal) -> list[str]:
@@ -116,12 +116,8 @@ def _narrowed(chosen: Chosen) -> list[ColumnElement[bool]]:
     if chosen.side:
         found.append(col(ListingRow.side) == chosen.side)
     if chosen.organisation:
-        found.append(_owned_by(col(OrganisationRow.name).icontains(chosen.organisation, autoescape=True)))
+        found.append(listings.owned_by(col(OrganisationRow.name).icontains(chosen.organisation, autoescape=True)))
     if chosen.text:
         title = col(ListingRow.title_folded).contains(chosen.text.casefold(), autoescape=True)
         found.append(or_(title, col(ListingRow.reference).icontains(chosen.text, autoescape=True)))
     return found
-
-
-def _owned_by(organisations: ColumnElement[bool]) -> ColumnElement[bool]:
-    return col(ListingRow.organisation_id).in_(select(OrganisationRow.id).where(organisations))

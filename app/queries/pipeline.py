@@ -134,8 +134,8 @@ def _narrowing(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         yield col(PairingRow.since) <= wanted.before
     if wanted.text:
         named = col(OrganisationRow.name).icontains(wanted.text, autoescape=True)
-        owned = col(ListingRow.organisation_id).in_(select(OrganisationRow.id).where(named))
-        yield _either(or_(col(ListingRow.title_folded).contains(wanted.text.casefold(), autoescape=True), owned))
+        title = col(ListingRow.title_folded).contains(wanted.text.casefold(), autoescape=True)
+        yield _either(or_(title, listings.owned_by(named)))
 
 
 def _either(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -146,6 +146,4 @@ def _either(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _in_nodes(nodes: Collection[str]) -> ColumnElement[bool]:
-    return col(ListingRow.organisation_id).in_(
-        select(OrganisationRow.id).where(col(OrganisationRow.node_id).in_(nodes))
-    )
+    return listings.owned_by(col(OrganisationRow.node_id).in_(nodes))
