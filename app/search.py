@@ -140,7 +140,7 @@ class Live:
         """Load the models; open the published index or build the market. Raises ModelError, ArtefactError, AppError."""
         loaded = self.load_models()
         with self._lock:
-            base = self._published(loaded) or self.build(loaded)
+            base = self._published(loaded) or self._first(loaded)
             if self._languages is not None:
                 self._languages.join()  # or short texts would wait for them in a service that says it is ready
             threadpool_limits(1, user_api="blas")  # of the libraries that are loaded by now
@@ -269,6 +269,13 @@ class Live:
             raise ArtefactError(f"the index {name} was made in another language space")
         return base
 
+    def _first(self, loaded: Loaded) -> Base:
+        """An index where none is published: a large one is published, so that the next start finds it."""
+        base = self.build(loaded)
+        if base.size > QUICK:
+            self._publish(base, loaded)
+        return self._published(loaded) or base
+
     def _load_quietly(self) -> None:
         """What stops this thread is kept and shown: nobody else would learn of it."""
         try:
@@ -333,24 +340,21 @@ class Live:
         """Publish an index in a thread, unless one is at it; searches go on with the old one and its tail."""
         at_it = self._building is not None and self._building.is_alive()
         if not at_it and time.monotonic() >= self._not_before:
-            self._building = threading.Thread(target=self._publish, args=(loaded,), name="building", daemon=True)
+            self._building = threading.Thread(target=self._publish, args=(None, loaded), name="building", daemon=True)
             self._building.start()
 
-    def _publish(self, loaded: Loaded) -> None:
+    def _publish(self, base: Base | None, loaded: Loaded) -> None:
+        """Publish an index, built now if need be, unless another process builds one; the log tells of a failure."""
         try:
-            self._build_and_switch(loaded)
+            with self.publisher.alone() as alone_at_it:
+                if alone_at_it:
+                    new = base or self.build(loaded)
+                    name = f"{new.revision}-{new_id()[:8]}"
+                    self.publisher.write(new, name, {})
+                    self.publisher.switch(name)
         except AppError as error:
             log.warning("no new index: %s; it is tried again in %d s", error, AFTER_FAILURE)
             self._not_before = time.monotonic() + AFTER_FAILURE
-
-    def _build_and_switch(self, loaded: Loaded) -> None:
-        with self.publisher.alone() as alone_at_it:
-            if not alone_at_it:
-                return
-            base = self.build(loaded)
-            name = f"{base.revision}-{new_id()[:8]}"
-            self.publisher.write(base, name, {})
-            self.publisher.switch(name)
 
 
 def query_of(text: str, side: Side, language: str | None = None) -> Listing:

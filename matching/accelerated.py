@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import platform
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -19,15 +19,16 @@ from tokenizers import Tokenizer
 
 from matching.encoder import Vectors, progress_bar
 from matching.errors import ModelError
-from matching.network import compile_network, write_network
+from matching.network import ACTIVATIONS, compile_network, load_activations, write_network
 from matching.prepared import MANIFEST, ensure_folder, sha256
 
-LAYOUT = 1  # raise it when the network is written in another way, so that old folders are left aside
+LAYOUT = 2  # raise it when the network is written in another way, so that old folders are left aside
 STEP = 16  # tokens that a text's length is filled up to a multiple of
 SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
 BATCH_TOKENS = 2048
 FEW = 8  # texts
 TOGETHER = 3  # of them that are encoded at once, in about two thirds of the time
+BYTES = {"avx512_vnni", "avx_vnni", "amx_int8"}
 BRIEF = 80  # tokens of such texts: a passage
 
 
@@ -92,16 +93,20 @@ class AcceleratedEncoder:
 
 
 def can_accelerate() -> bool:
-    """Whether OpenVINO is installed, knows this processor well, and no graphics card does better."""
-    if importlib.util.find_spec("openvino") is None or platform.machine().lower() not in ("x86_64", "amd64"):
+    """Whether OpenVINO is installed, this processor multiplies in eight bits, and no graphics card does better.
+
+    Without such instructions OpenVINO would be slower, and sums of two products could exceed its 16 bits.
+    """
+    if importlib.util.find_spec("openvino") is None or not multiplies_bytes():
         return False
     return not Path("/dev/nvidiactl").exists() or not _has_cuda()
 
 
 def ensure_network(source: Path) -> Path:
-    """The folder beside `source` with its network, built if absent, rebuilt if damaged; its name tells the source."""
-    folder = source.with_name(f"{source.name}-int8-{sha256(source / MANIFEST)[:8]}-v{LAYOUT}")
-    return ensure_folder(folder, lambda aside: write_network(source, aside), "0.3 GB")
+    """The folder beside `source` with its network, built if absent, rebuilt if damaged; its name tells of what."""
+    made_of = f"{sha256(source / MANIFEST)[:8]}-{sha256(ACTIVATIONS)[:8]}"
+    folder = source.with_name(f"{source.name}-int8-{made_of}-v{LAYOUT}")
+    return ensure_folder(folder, lambda aside: write_network(source, load_activations(ACTIVATIONS), aside), "0.3 GB")
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -130,6 +135,15 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 def filled(length: int) -> int:
     """The next multiple of `STEP`."""
     return -(-length // STEP) * STEP
+
+
+def multiplies_bytes(described: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor, as Linux describes it, multiplies whole numbers of eight bits: VNNI or AMX, x86-64."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", described.read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and not BYTES.isdisjoint(flags[1].split())
 
 
 def _has_cuda() -> bool:

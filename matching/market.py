@@ -131,7 +131,7 @@ class Market:
     def title_crowding(self, stand: Stand) -> Vectors:
         """The same by titles; 0 for listings without one."""
         other, result = self.stands[stand.side.opposite], np.zeros(len(stand), np.float32)
-        own, titled = np.flatnonzero(stand.has_title), int(other.has_title.sum())
+        own, titled = np.flatnonzero(stand.has_title), int(np.count_nonzero(other.has_title))
         if len(own):
             queries = stand.titles[own]
             near = self.title_stores[stand.side.opposite]

@@ -1,23 +1,29 @@
 """The bundled model as an OpenVINO graph: a BERT encoder, its mean over the tokens, unit length.
 
-The graph is written here, operation by operation, because the wheel's converter would bring torch into it. Weights of
-the matrix products are held as whole numbers of eight bits with one scale for each output (the table of words as
-float16), so that the processor may multiply in eight bits. The one module that imports openvino.
+The graph is written here, operation by operation, because the wheel's converter would bring torch into it. Both sides
+of the matrix products are whole numbers of eight bits: weights with one scale for each output (the table of words is
+float16), inputs with one for each product, after their channels were evened out (SmoothQuant, Xiao et al. 2023) by the
+largest numbers met in the training texts. The one module that imports openvino.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matching.errors import ModelError
+from matching.files import pack, read_packed, write_atomically
+
 Weights = Mapping[str, NDArray[np.float32]]
-GROUP = 384  # numbers of a text's state that share a scale when they are rounded to eight bits
+EVENED = 0.85  # how far a channel's size moves into the weights: 0 not at all, 1 wholly
+TINY = 1e-3  # the least size of a channel
+ACTIVATIONS = Path(__file__).parent / "artefacts" / "activations.npz"
 MASKED = 30_000.0  # taken off the attention to what is only padding; still a number in float16
 
 
@@ -29,13 +35,17 @@ def import_openvino() -> Any:
     return openvino
 
 
-def write_network(source: Path, folder: Path) -> None:
-    """Read the sentence-transformers folder `source` and write `model.xml` and `model.bin` into `folder`."""
+def write_network(source: Path, largest: Weights, folder: Path) -> None:
+    """Read the sentence-transformers folder `source` and write `model.xml` and `model.bin` into `folder`.
+
+    `largest`: of each product of matrices, by name, how large each of its inputs gets, shape (inputs,). Raises
+    ModelError where it is of another model.
+    """
     from safetensors.numpy import load_file
 
     openvino = import_openvino()
     config = json.loads((source / "config.json").read_text("utf-8"))
-    graph = Network(load_file(source / "model.safetensors"), config).model()
+    graph = Network(load_file(source / "model.safetensors"), largest, config).model()
     openvino.serialize(graph, folder / "model.xml", folder / "model.bin")
 
 
@@ -44,21 +54,29 @@ def compile_network(folder: Path) -> Any:
     openvino = import_openvino()
     core = openvino.Core()
     bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    how = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
-    }
+    how = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
     return core.compile_model(core.read_model(folder / "model.xml"), "CPU", how)
+
+
+def save_activations(largest: Weights, path: Path) -> None:
+    """Write how large the inputs of the products get, by the products' names, whole or not at all."""
+    write_atomically(path, pack({}, {name: sizes.astype(np.float16) for name, sizes in largest.items()}))
+
+
+def load_activations(path: Path) -> Weights:
+    """Read what `save_activations` wrote. Raises ArtefactError for anything else."""
+    _, arrays = read_packed(path, "list of activations")
+    return {name: sizes.astype(np.float32) for name, sizes in arrays.items()}
 
 
 class Network:
     """Writes the graph. Inputs: token ids, int32, and the mask, float32, both of shape (texts, tokens)."""
 
-    def __init__(self, weights: Weights, config: Mapping[str, Any]) -> None:
+    def __init__(self, weights: Weights, largest: Weights, config: Mapping[str, Any]) -> None:
         self._openvino = import_openvino()
         self._op: Any = self._openvino.opset13
         self._weights = weights
+        self._largest = largest
         self._layers = int(config["num_hidden_layers"])
         self._heads = int(config["num_attention_heads"])
         self._hidden = int(config["hidden_size"])
@@ -91,27 +109,39 @@ class Network:
 
     def _layer(self, state: Any, bias: Any, name: str) -> Any:
         op = self._op
-        attended = self._linear(self._attended(state, bias, f"{name}.attention.self"), f"{name}.attention.output.dense")
+        attended = self._attended(state, bias, f"{name}.attention.self")
+        (attended,) = self._products(attended, f"{name}.attention.output.dense")
         state = self._normalized(op.add(state, attended), f"{name}.attention.output.LayerNorm")
-        inner = op.gelu(self._linear(state, f"{name}.intermediate.dense"), "erf")
-        return self._normalized(op.add(state, self._linear(inner, f"{name}.output.dense")), f"{name}.output.LayerNorm")
+        (inner,) = self._products(state, f"{name}.intermediate.dense")
+        (outer,) = self._products(op.gelu(inner, "erf"), f"{name}.output.dense")
+        return self._normalized(op.add(state, outer), f"{name}.output.LayerNorm")
 
     def _attended(self, state: Any, bias: Any, name: str) -> Any:
         op = self._op
         apart = self._numbers(0, 0, self._heads, self._hidden // self._heads)
         turned = self._numbers(0, 2, 1, 3)
         query, key, value = (
-            op.transpose(op.reshape(self._linear(state, f"{name}.{part}"), apart, True), turned)
-            for part in ("query", "key", "value")
+            op.transpose(op.reshape(product, apart, True), turned)
+            for product in self._products(state, f"{name}.query", f"{name}.key", f"{name}.value")
         )
         heads = op.scaled_dot_product_attention(query, key, value, bias)
         return op.reshape(op.transpose(heads, turned), self._numbers(0, 0, self._hidden), True)
 
-    def _linear(self, state: Any, name: str) -> Any:
+    def _products(self, state: Any, *names: str) -> list[Any]:
+        """The state by each of these matrices, with their biases added."""
         op = self._op
-        whole, scale = rounded(self._weights[f"{name}.weight"])
-        weight = op.multiply(op.convert(op.constant(whole), np.float32), op.constant(scale))
-        return op.add(op.matmul(state, weight, False, True), op.constant(self._weights[f"{name}.bias"][None, None]))
+        if names[0] not in self._largest:
+            raise ModelError(f"the activations are of another model: they do not know {names[0]}")
+        size, most = evened(self._largest[names[0]], [self._weights[f"{name}.weight"] for name in names])
+        low, high = self._number(-most * 128 / 127), self._number(most)
+        whole_state = op.fake_quantize(op.multiply(state, op.constant(1 / size)), low, high, low, high, 256)
+        products = []
+        for name in names:
+            whole, scale = rounded(self._weights[f"{name}.weight"] * size)
+            weight = op.multiply(op.convert(op.constant(whole), np.float32), op.constant(scale))
+            product = op.matmul(whole_state, weight, False, True)
+            products.append(op.add(product, op.constant(self._weights[f"{name}.bias"][None, None])))
+        return products
 
     def _normalized(self, state: Any, name: str) -> Any:
         op = self._op
@@ -124,6 +154,17 @@ class Network:
 
     def _number(self, value: float) -> Any:
         return self._op.constant(np.float32(value))
+
+
+def evened(largest: NDArray[np.float32], weights: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], float]:
+    """What to divide each input by and to multiply its weights by, shape (inputs,); the largest input that is left.
+
+    `largest` (inputs,): how large each input gets; `weights`: matrices (outputs, inputs) that it is multiplied by.
+    """
+    inputs = np.maximum(largest, TINY)
+    columns = np.maximum(np.abs(np.concatenate(weights)).max(axis=0), TINY)
+    size = (inputs**EVENED / columns ** (1 - EVENED)).astype(np.float32)
+    return size, float((inputs / size).max())
 
 
 def rounded(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

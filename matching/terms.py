@@ -150,19 +150,43 @@ def open_pairs(
 
     What one side leaves unknown for all its listings is not looked at: a free text costs next to nothing.
     """
-    allowed = open_ways(directions)[offers.places[o], needs.places[n]]
+    fewer, more = sorted(((offers, o), (needs, n)), key=lambda side: side[1].size)
+    allowed = _asked_for(offers.places, o, needs.places, n, open_ways(directions))
     for name in ("organisations", "modes"):
-        theirs, ours = getattr(offers, name)[o], getattr(needs, name)[n]
-        if theirs.any() and ours.any():
+        ours = getattr(fewer[0], name)[fewer[1]]
+        if ours.any():
+            theirs = getattr(more[0], name)[more[1]]
             unlike = theirs != ours if name == "organisations" else (theirs & ours) != 0
             allowed = allowed & (unlike | (theirs == 0) | (ours == 0))
-    allowed = allowed & _welcome(offers, o, needs.countries[n]) & _welcome(needs, n, offers.countries[o])
-    return np.asarray(allowed, np.bool_)
+    allowed = allowed & _welcome(offers, o, needs, n) & _welcome(needs, n, offers, o)
+    return np.broadcast_to(allowed, np.broadcast_shapes(o.shape, n.shape))
 
 
-def _welcome(hosts: Conditions, positions: NDArray[np.int64], countries: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Which countries a listing does not exclude and, where it names targets, seeks; an unknown one is welcome."""
-    if not countries.any() or not (len(hosts.excluded) or len(hosts.targets)):
+def _asked_for(
+    offers: NDArray[np.int8],
+    o: NDArray[np.int64],
+    needs: NDArray[np.int8],
+    n: NDArray[np.int64],
+    ways: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which pairs of places are asked for; where one listing stands on a side, its place alone may settle it."""
+    if n.size == 1:
+        own = ways[:, needs[n.item()]]
+        return np.ones(1, np.bool_) if own.all() else own[offers[o]]
+    if o.size == 1:
+        own = ways[offers[o.item()]]
+        return np.ones(1, np.bool_) if own.all() else own[needs[n]]
+    return ways[offers[o], needs[n]]
+
+
+def _welcome(
+    hosts: Conditions, positions: NDArray[np.int64], guests: Conditions, own: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which guests' countries a host does not exclude and, where it names targets, seeks; an unknown one is welcome."""
+    if not (len(hosts.excluded) or len(hosts.targets)):
+        return np.ones(1, np.bool_)
+    countries = guests.countries[own]
+    if not countries.any():
         return np.ones(1, np.bool_)
     keys = positions * COUNTRIES + countries
     sought = _holds(hosts.targets, keys) | ~_holds_any(hosts.targets, positions)

@@ -1,9 +1,10 @@
-"""Train what the library ships: language prior, background, field classifier and fusion, from the project's own texts.
+"""Train what the library ships, from the project's own texts.
 
     python scripts/train.py [--cache var/models] [--model NAME_OR_FOLDER --prefix "passage: "]
 
-Reads data/parallel, data/fields, data/training, and the training half of data/benchmark; writes matching/artefacts/.
-The held-back half of the benchmark and the sets under shared/ never enter.
+That is: how large the numbers within the encoder get, language prior, background, field classifier and fusion. Reads
+data/parallel, data/fields, data/training, and the training half of data/benchmark; writes matching/artefacts/. The
+held-back half of the benchmark and the sets under shared/ never enter.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from matching import EVERY_DIRECTION, FIELDS, Embedding, Encoder, LanguageSpace,
 from matching import background as background_module
 from matching import fields as field_module
 from matching.background import Background
+from matching.bundled import ensure_model
 from matching.encoder import Vectors
 from matching.fields import Examples, FieldClassifier, Terms
 from matching.learning import SENSE
 from matching.models import ARTEFACTS, BUNDLED, load_encoder
+from matching.network import ACTIVATIONS, save_activations
 from matching.pipeline import scored
 from matching.scoring import FEATURES, Fusion, save_fusion
 from matching.space import fit, save
@@ -39,6 +42,34 @@ SET_TRAP = "g0"  # in the id of an offer written to mislead: it shares the need'
 BACKGROUND_PASSAGES = 300
 COMMON = 0.2  # share of the texts in which a word says nothing of their field
 Bounds = list[tuple[float | None, float | None]]
+
+
+def largest_activations(folder: Path) -> dict[str, Vectors]:
+    """How large each input of each matrix product of the encoder gets, over texts in all languages, one by one."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    records = read_jsonl(DATA / "parallel" / "passages.jsonl")
+    for side in ("needs", "offers"):
+        records += read_jsonl(DATA / "benchmark" / f"train-{side}.jsonl")
+    model, found = SentenceTransformer(str(folder)), dict[str, torch.Tensor]()
+
+    def look(product: torch.nn.Module, name: str) -> None:
+        def met(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            sizes = inputs[0].abs().flatten(0, -2).amax(dim=0)
+            found[name] = torch.maximum(found[name], sizes) if name in found else sizes
+
+        product.register_forward_pre_hook(met)
+
+    for path, module in model.named_modules():
+        at = path.find("encoder.layer.")
+        if isinstance(module, torch.nn.Linear) and at >= 0 and not path.endswith((".key", ".value")):  # as the query's
+            look(module, path[at:])
+    texts = [as_listing({**record, "id": f"text-{i}"}, Side.OFFER).text for i, record in enumerate(records)]
+    bits = [text[:length] for text in texts[::10] for length in (1, 4, 12)]  # a single word, or the same over and over
+    texts += bits + [f"{bit} " * 300 for bit in bits[::6]]
+    model.encode(["passage: " + text for text in texts], batch_size=1)
+    return {name: sizes.numpy() for name, sizes in found.items()}
 
 
 def train_prior(encoder: Encoder) -> LanguageSpace:
@@ -83,7 +114,7 @@ def train_fields(encoder: Encoder, prior: LanguageSpace, *, with_listings: bool)
     design = hstack([csr_matrix(vectors), tf_idf(terms, embeddings), csr_matrix(near)]).tocsr()
     weights, biases = [], []
     for truth in truths.T > 0:
-        model = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(design, truth)
+        model = LogisticRegression(C=1.0, max_iter=3000).fit(design, truth)
         weights.append(model.coef_[0])
         biases.append(model.intercept_[0])
     stacked = np.array(weights, np.float32)
@@ -239,8 +270,10 @@ def main() -> None:
     parser.add_argument("--model", default=BUNDLED, help="as DUKOU_MODEL")
     parser.add_argument("--prefix", default="passage: ", help="as DUKOU_MODEL_PREFIX")
     asked = parser.parse_args()
-    encoder = load_encoder(asked.cache, asked.model, asked.prefix)
     ARTEFACTS.mkdir(exist_ok=True)
+    if asked.model == BUNDLED:
+        save_activations(largest_activations(ensure_model(asked.cache)), ACTIVATIONS)
+    encoder = load_encoder(asked.cache, asked.model, asked.prefix)
     prior = train_prior(encoder)
     save(prior, ARTEFACTS / "language_prior.npz")
     background = make_background(encoder, prior)

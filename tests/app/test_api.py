@@ -443,6 +443,42 @@ def test_a_base_that_is_outgrown_is_built_aside_while_searches_go_on(
     assert live._snapshot.base.market.stands[Side.NEED].find([late])[0] >= 0
 
 
+def test_the_first_index_of_many_listings_is_published_and_the_next_start_opens_it(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving: search.Live = filled.app.state.live
+    filled.app.state.proposer.stop()
+    assert serving.publisher.current() == ""
+    monkeypatch.setattr(search, "QUICK", 0)
+    live = search.Live(serving._settings, serving.database)
+    live.load()
+    assert live._snapshot is not None
+    assert live._snapshot.base.name == live.publisher.current() != ""
+    monkeypatch.setattr(search.Live, "build", None)
+    again = search.Live(serving._settings, serving.database)
+    again.load()
+    assert again.state is not None
+    assert again.state.listings == live._snapshot.base.size > 0
+
+
+def test_a_first_index_that_cannot_be_written_serves_from_memory(
+    filled: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    serving: search.Live = filled.app.state.live
+    filled.app.state.proposer.stop()
+    monkeypatch.setattr(search, "QUICK", 0)
+
+    def full(*_: object) -> None:
+        raise StorageFull("cannot write: no space left")
+
+    monkeypatch.setattr("app.publishing.Publisher.write", full)
+    live = search.Live(serving._settings, serving.database)
+    live.load()
+    assert live.is_ready
+    assert live.publisher.current() == ""
+    assert "no space left" in caplog.text
+
+
 def test_an_index_that_cannot_be_written_is_not_built_again_at_each_request(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
