@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from matching.encoder import Vectors, progress_bar
 from matching.errors import ModelError
-from matching.network import ACTIVATIONS, compile_network, load_activations, write_network
+from matching.network import ACTIVATIONS, compile_network, load_activations, load_table, write_network
 from matching.prepared import MANIFEST, ensure_folder, sha256
 
-LAYOUT = 2  # raise it when the network is written in another way, so that old folders are left aside
+LAYOUT = 4  # raise it when the network is written in another way, so that old folders are left aside
 STEP = 16  # tokens that a text's length is filled up to a multiple of
 SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
+MANY = 256  # texts, that are worth to prepare the network for several batches at once
 FEW = 8  # texts
 TOGETHER = 3  # of them that are encoded at once, in about two thirds of the time
 BYTES = {"avx512_vnni", "avx_vnni", "amx_int8"}
@@ -45,12 +50,13 @@ class AcceleratedEncoder:
         self._marks = [self._tokenizer.token_to_id(mark) or 0 for mark in ("<s>", "</s>", "<pad>")]
         self._prefix = prefix
         self.name = f"{name}|{prefix.strip()}"
-        try:
-            network = compile_network(ensure_network(source))
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot read the network beside {source}: {error}") from error
-        self._request = network.create_infer_request()
+        self._source = source
+        self._folder = ensure_network(source)
+        network = self._compiled(1)
+        self._alone = [network.create_infer_request()]
+        self._many: list[Any] = []  # a request for each core, once many texts were encoded
         self.dimension = int(network.output(0).partial_shape[1].get_length())
+        self._table = load_table(self._folder)
         self._positions = int(json.loads((source / "config.json").read_text("utf-8"))["max_position_embeddings"])
 
     @property
@@ -75,21 +81,51 @@ class AcceleratedEncoder:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         ids = self.tokenize([(self._prefix if prefix is None else prefix) + text for text in texts])
         ids = [one[: self._positions - 2] for one in ids]
+        free, busy = list(self._requests(len(texts))), deque[tuple[Any, list[int]]]()
         with progress_bar(len(texts), progress) as advance:
-            for batch in batches([len(one) + 2 for one in ids]):
-                vectors[batch] = self._encode_batch([ids[i] for i in batch])
+
+            def finish() -> None:
+                request, batch = busy.popleft()
+                request.wait()
+                vectors[batch] = request.get_output_tensor().data
                 advance(len(batch))
+                free.append(request)
+
+            for batch in batches([len(one) + 2 for one in ids]):
+                inputs = self._inputs([ids[i] for i in batch])
+                if not free:
+                    finish()
+                busy.append((free.pop(), batch))
+                busy[-1][0].start_async(inputs)
+            while busy:
+                finish()
         return vectors
 
-    def _encode_batch(self, rows: Sequence[Sequence[int]]) -> Vectors:
+    def _requests(self, texts: int) -> list[Any]:
+        """One with all cores for a few texts; for many one a core: they need not wait for each other in every layer."""
+        if texts < MANY:
+            return self._alone
+        if not self._many:
+            cores = len(os.sched_getaffinity(0))
+            network = self._compiled(cores)
+            self._many = [network.create_infer_request() for _ in range(cores)]
+        return self._many
+
+    def _compiled(self, streams: int) -> Any:
+        try:
+            return compile_network(self._folder, streams)
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot read the network {self._folder}: {error}") from error
+
+    def _inputs(self, rows: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
+        """The words of texts from the table, filled up to one length, and which of them are no padding."""
         start, end, padding = self._marks
         shape = len(rows), filled(max(map(len, rows)) + 2)
         ids, mask = np.full(shape, padding, np.int32), np.zeros(shape, np.float32)
         for i, row in enumerate(rows):
             ids[i, : len(row) + 2] = (start, *row, end)
             mask[i, : len(row) + 2] = 1.0
-        self._request.infer([ids, mask], share_inputs=True)
-        return np.array(self._request.get_output_tensor().data, np.float32)
+        return [self._table[ids], mask]
 
 
 def can_accelerate() -> bool:

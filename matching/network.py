@@ -1,9 +1,10 @@
 """The bundled model as an OpenVINO graph: a BERT encoder, its mean over the tokens, unit length.
 
 The graph is written here, operation by operation, because the wheel's converter would bring torch into it. Both sides
-of the matrix products are whole numbers of eight bits: weights with one scale for each output (the table of words is
-float16), inputs with one for each product, after their channels were evened out (SmoothQuant, Xiao et al. 2023) by the
-largest numbers met in the training texts. The one module that imports openvino.
+of the matrix products are whole numbers of eight bits: weights with one scale for each output, inputs with one for each
+product, after their channels were evened out (SmoothQuant, Xiao et al. 2023) by the largest numbers met in the training
+texts. The table of words, nine tenths of the model, stays outside as a mapped file, since OpenVINO would hold it in
+memory twice as large. The one module that imports openvino.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from matching.files import pack, read_packed, write_atomically
 Weights = Mapping[str, NDArray[np.float32]]
 EVENED = 0.85  # how far a channel's size moves into the weights: 0 not at all, 1 wholly
 TINY = 1e-3  # the least size of a channel
+TABLE = "words.npy"
 ACTIVATIONS = Path(__file__).parent / "artefacts" / "activations.npz"
 MASKED = 30_000.0  # taken off the attention to what is only padding; still a number in float16
 
@@ -36,7 +38,7 @@ def import_openvino() -> Any:
 
 
 def write_network(source: Path, largest: Weights, folder: Path) -> None:
-    """Read the sentence-transformers folder `source` and write `model.xml` and `model.bin` into `folder`.
+    """Read the sentence-transformers folder `source`; write the network and the table of words into `folder`.
 
     `largest`: of each product of matrices, by name, how large each of its inputs gets, shape (inputs,). Raises
     ModelError where it is of another model.
@@ -45,22 +47,31 @@ def write_network(source: Path, largest: Weights, folder: Path) -> None:
 
     openvino = import_openvino()
     config = json.loads((source / "config.json").read_text("utf-8"))
-    graph = Network(load_file(source / "model.safetensors"), largest, config).model()
-    openvino.serialize(graph, folder / "model.xml", folder / "model.bin")
+    weights = load_file(source / "model.safetensors")
+    openvino.serialize(Network(weights, largest, config).model(), folder / "model.xml", folder / "model.bin")
+    np.save(folder / TABLE, weights["embeddings.word_embeddings.weight"].astype(np.float16))
 
 
-def compile_network(folder: Path) -> Any:
-    """What `write_network` wrote, ready to run on this processor. Raises RuntimeError when it is no network."""
+def compile_network(folder: Path, streams: int = 1) -> Any:
+    """What `write_network` wrote, ready to run on this processor. Raises RuntimeError when it is no network.
+
+    One stream has all cores, several share them, each with a batch of its own.
+    """
     openvino = import_openvino()
     core = openvino.Core()
     bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    how = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
+    how = {"NUM_STREAMS": streams, "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
     return core.compile_model(core.read_model(folder / "model.xml"), "CPU", how)
 
 
 def save_activations(largest: Weights, path: Path) -> None:
     """Write how large the inputs of the products get, by the products' names, whole or not at all."""
     write_atomically(path, pack({}, {name: sizes.astype(np.float16) for name, sizes in largest.items()}))
+
+
+def load_table(folder: Path) -> NDArray[np.float16]:
+    """The table of words, shape (tokens, hidden), mapped. Raises ValueError or OSError when there is none."""
+    return np.asarray(np.load(folder / TABLE, mmap_mode="r"))
 
 
 def load_activations(path: Path) -> Weights:
@@ -70,42 +81,43 @@ def load_activations(path: Path) -> Weights:
 
 
 class Network:
-    """Writes the graph. Inputs: token ids, int32, and the mask, float32, both of shape (texts, tokens)."""
+    """Writes the graph. Inputs: the tokens' rows of the table of words, float16, shape (texts, tokens, hidden), and the
+    mask, float32, shape (texts, tokens)."""
 
     def __init__(self, weights: Weights, largest: Weights, config: Mapping[str, Any]) -> None:
         self._openvino = import_openvino()
         self._op: Any = self._openvino.opset13
-        self._weights = weights
         self._largest = largest
         self._layers = int(config["num_hidden_layers"])
         self._heads = int(config["num_attention_heads"])
         self._hidden = int(config["hidden_size"])
         self._epsilon = float(config["layer_norm_eps"])
+        shrunk = np.float32(np.sqrt(self._heads / self._hidden))  # what attention multiplies by, put into the queries
+        self._weights = {name: own * shrunk if ".query." in name else own for name, own in weights.items()}
 
     def model(self) -> Any:
-        """The whole: ids and mask → unit vectors, float32, shape (texts, hidden)."""
+        """The whole: states of the tokens and mask → unit vectors, float32, shape (texts, hidden)."""
         op = self._op
-        ids = op.parameter([-1, -1], np.int32, name="ids")
+        states = op.parameter([-1, -1, self._hidden], np.float16, name="states")
         mask = op.parameter([-1, -1], np.float32, name="mask")
-        state = self._embedded(ids)
+        state = self._placed(op.convert(states, np.float32))
         off = op.multiply(op.subtract(mask, self._number(1.0)), self._number(MASKED))
         bias = op.unsqueeze(off, self._numbers(1, 2))
         for layer in range(self._layers):
             state = self._layer(state, bias, f"encoder.layer.{layer}")
         total = op.reduce_sum(op.multiply(state, op.unsqueeze(mask, self._numbers(2))), self._numbers(1))
         unit = op.normalize_l2(total, self._numbers(1), 1e-12, "max")
-        return self._openvino.Model([unit], [ids, mask], "encoder")
+        return self._openvino.Model([unit], [states, mask], "encoder")
 
-    def _embedded(self, ids: Any) -> Any:
+    def _placed(self, state: Any) -> Any:
+        """The words' states with what their places add."""
         op, weights = self._op, self._weights
-        table = op.constant(weights["embeddings.word_embeddings.weight"].astype(np.float16))
-        found = op.convert(op.gather(table, ids, op.constant(0, dtype=np.int64)), np.float32)
         places = (
             weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
         )
-        length = op.gather(op.shape_of(ids, "i64"), self._numbers(1), op.constant(0, dtype=np.int64))
+        length = op.gather(op.shape_of(state, "i64"), self._numbers(1), op.constant(0, dtype=np.int64))
         first = op.slice(op.constant(places), self._numbers(0), length, self._numbers(1), self._numbers(0))
-        return self._normalized(op.add(found, first), "embeddings.LayerNorm")
+        return self._normalized(op.add(state, first), "embeddings.LayerNorm")
 
     def _layer(self, state: Any, bias: Any, name: str) -> Any:
         op = self._op
@@ -124,12 +136,15 @@ class Network:
             op.transpose(op.reshape(product, apart, True), turned)
             for product in self._products(state, f"{name}.query", f"{name}.key", f"{name}.value")
         )
-        heads = op.scaled_dot_product_attention(query, key, value, bias)
+        attention = op.softmax(op.add(op.matmul(query, key, False, True), bias), -1)
+        heads = op.matmul(attention, value, False, False)
         return op.reshape(op.transpose(heads, turned), self._numbers(0, 0, self._hidden), True)
 
     def _products(self, state: Any, *names: str) -> list[Any]:
         """The state by each of these matrices, with their biases added."""
         op = self._op
+        if names[0] not in self._largest:
+            raise ModelError(f"the activations are of another model: they do not know {names[0]}")
         if names[0] not in self._largest:
             raise ModelError(f"the activations are of another model: they do not know {names[0]}")
         size, most = evened(self._largest[names[0]], [self._weights[f"{name}.weight"] for name in names])

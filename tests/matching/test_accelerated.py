@@ -13,10 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.accelerated import BATCH_TOKENS, AcceleratedEncoder, batches, ensure_network, filled
+from matching.accelerated import (
+    BATCH_TOKENS,
+    AcceleratedEncoder,
+    batches,
+    ensure_network,
+    filled,
+    multiplies_bytes,
+)
 from matching.bundled import NAME
 from matching.encoder import SentenceEncoder
-from matching.network import rounded
+from matching.errors import ArtefactError, ModelError
+from matching.network import evened, load_activations, rounded, write_network
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 
@@ -68,10 +76,61 @@ def test_company_and_order_hardly_change_a_vector(
     assert accelerated.encode([]).shape == (0, accelerated.dimension)
 
 
+def test_many_texts_are_encoded_side_by_side_to_the_same_vectors(
+    accelerated: AcceleratedEncoder, passages: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [passage["text"] for passage in passages[:60]]
+    one_by_one = accelerated.encode(texts)
+    monkeypatch.setattr("matching.accelerated.MANY", len(texts))
+    np.testing.assert_array_equal(accelerated.encode(texts), one_by_one)
+    np.testing.assert_array_equal(accelerated.encode(texts[:20]), one_by_one[:20])
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("flags\t\t: fpu sse2 avx2 avx_vnni", True),
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_vnni\n\nprocessor\t: 1\n", True),
+        ("flags\t\t: fpu amx_int8 amx_tile", True),
+        ("flags\t\t: fpu sse2 avx2 avx512f", False),
+        ("Features\t: fp asimd asimddp", False),
+        (None, False),
+    ],
+)
+def test_only_processors_that_multiply_bytes_are_taken(tmp_path: Path, flags: str | None, expected: bool) -> None:
+    described = tmp_path / "cpuinfo"
+    if flags is not None:
+        described.write_text(flags, "utf-8")
+    assert multiplies_bytes(described) is expected
+
+
+def test_activations_of_another_model_are_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"do not know encoder\.layer\.0\.attention\.self\.query"):
+        write_network(source, {"encoder.layer.0.other": np.ones(384, np.float32)}, tmp_path)
+    foreign = tmp_path / "activations.npz"
+    foreign.write_bytes(b"something else")
+    with pytest.raises(ArtefactError, match="list of activations"):
+        load_activations(foreign)
+
+
+def test_evened_channels_leave_the_product_as_it_was() -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(40, 16)).astype(np.float32) * np.geomspace(0.01, 30, 16, dtype=np.float32)
+    weights = [rng.normal(size=(8, 16)).astype(np.float32) for _ in range(3)]
+    largest = np.abs(inputs).max(axis=0)
+    size, most = evened(largest, weights)
+    for weight in weights:
+        np.testing.assert_allclose((inputs / size) @ (weight * size).T, inputs @ weight.T, rtol=1e-3, atol=1e-3)
+    assert np.abs(inputs / size).max() == pytest.approx(most, rel=1e-5)
+    spread = largest / size
+    assert spread.max() / spread.min() < 0.2 * largest.max() / largest.min()
+
+
 def test_a_damaged_network_is_built_again(source: Path) -> None:
     folder = ensure_network(source)
-    (folder / "model.bin").write_bytes(b"no network")
-    assert ensure_network(source) == folder
+    for name in ("model.bin", "words.npy"):
+        (folder / name).write_bytes(b"no network")
+        assert ensure_network(source) == folder
     assert AcceleratedEncoder(source, name=NAME).encode(["a pump"]).shape == (1, 384)
 
 
