@@ -12,7 +12,7 @@ from matching import FIELDS, Embedding, Listing, Models
 from matching.likeness import alike
 from matching.stand import Stand
 
-SUGGESTED = 0.5  # probability from which on a field is suggested; decision 0017
+SUGGESTED = 0.3  # probability from which on a field is suggested; decision 0017
 
 
 @dataclass(frozen=True, slots=True)

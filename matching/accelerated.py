@@ -30,11 +30,11 @@ LAYOUT = 4  # raise it when the network is written in another way, so that old f
 STEP = 16  # tokens that a text's length is filled up to a multiple of
 SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
 BATCH_TOKENS = 1024
-MANY = 256  # texts, that are worth to prepare the network for several batches at once
+MANY = 256  # texts, from which on it is worth preparing the network for several batches at once
 FEW = 8  # texts
 TOGETHER = 3  # of them that are encoded at once, in about two thirds of the time
-BYTES = {"avx512_vnni", "avx_vnni", "amx_int8"}
 BRIEF = 80  # tokens of such texts: a passage
+BYTES = {"avx512_vnni", "avx_vnni", "amx_int8"}  # instructions that multiply whole numbers of eight bits
 
 
 class AcceleratedEncoder:
@@ -50,7 +50,6 @@ class AcceleratedEncoder:
         self._marks = [self._tokenizer.token_to_id(mark) or 0 for mark in ("<s>", "</s>", "<pad>")]
         self._prefix = prefix
         self.name = f"{name}|{prefix.strip()}"
-        self._source = source
         self._folder = ensure_network(source)
         network = self._compiled(1)
         self._alone = [network.create_infer_request()]

@@ -145,8 +145,6 @@ class Network:
         op = self._op
         if names[0] not in self._largest:
             raise ModelError(f"the activations are of another model: they do not know {names[0]}")
-        if names[0] not in self._largest:
-            raise ModelError(f"the activations are of another model: they do not know {names[0]}")
         size, most = evened(self._largest[names[0]], [self._weights[f"{name}.weight"] for name in names])
         low, high = self._number(-most * 128 / 127), self._number(most)
         whole_state = op.fake_quantize(op.multiply(state, op.constant(1 / size)), low, high, low, high, 256)

@@ -1,9 +1,9 @@
 """Measure the speed of encoding.
 
-    python scripts/benchmark.py [--cache var/models] [--runs 5] [--sets ../shared/evaldata]         writes docs/speed.md
+    python scripts/benchmark.py [--cache var/models] [--runs 5] [--sets ../shared/evaldata]
 
-All ways of encoding run in turn, A B C A B C …, so that a drift of the machine meets all of them; quoted are medians
-and the ratio of each run to the plain one beside it.
+Writes docs/speed.md. All ways of encoding run in turn, A B C A B C …, so that a drift of the machine meets all of them;
+quoted are medians and the ratio of each run to the plain one beside it.
 """
 
 from __future__ import annotations
