@@ -184,8 +184,8 @@ def run(settings: Settings, *arguments: str) -> tuple[int, str, str]:
 
 def test_it_is_taken_up_only_on_demand_used_after_a_restart_and_forgotten(live: Live, settings: Settings) -> None:
     decide(live, consistent)
-    code, table, _ = run(settings)
-    assert code == 0
+    code, table, error = run(settings)
+    assert code == 0, error
     assert "log loss" in table
     assert "42 wrong_problem" in table
     assert read_models(settings).fusion == fusions.shipped()
