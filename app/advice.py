@@ -11,12 +11,12 @@ from sqlmodel import Session
 from app import listings
 from app.access import Principal
 from app.hints import Hint, hints
-from app.likeness import SUGGESTED, Alike, Closely
+from app.likeness import Alike, Closely
 from app.queries import listings as queries
 from app.record import Record, as_listing, read_record
 from app.results import Results
 from app.search import Live
-from app.snapshot import Sight
+from app.snapshot import LIKELY, Sight
 from app.tables import ListingRow, OrganisationRow
 from matching import FIELDS, Listing
 
@@ -131,7 +131,7 @@ def _fields(one: Draft, closely: Closely) -> list[FieldAdvice]:
             field=name,
             probability=guessed.get(name),
             stated_by=one.stated_by if name in one.listing.fields else None,
-            suggested=guessed.get(name, 0.0) >= SUGGESTED,
+            suggested=guessed.get(name, 0.0) >= LIKELY,
         )
         for name in FIELDS
     ]

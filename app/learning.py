@@ -72,10 +72,12 @@ def learn(live: Live, now: datetime) -> Lesson:
         judged = list(judgments(session, left_out))
     models, market = live.market()
     judged = _present(judged, market, left_out)
-    _check(judged, "judged pairs", FEWEST)
+    if len(judged) < FEWEST:
+        raise Unusable(f"{len(judged)} judged pairs: to learn from decisions takes at least {FEWEST} in all")
+    _check(judged, "judged pairs")
     held = np.array([is_held_back(one.need, SEED) for one in judged])
-    _check([one for one, out in zip(judged, held, strict=True) if not out], "judged pairs to learn from", 1)
-    _check([one for one, out in zip(judged, held, strict=True) if out], "judged pairs held back to try it on", 1)
+    _check([one for one, out in zip(judged, held, strict=True) if not out], "judged pairs to learn from")
+    _check([one for one, out in zip(judged, held, strict=True) if out], "judged pairs held back to try it on")
     features = pair_features(market, [(one.offer, one.need) for one in judged])
     relevant = np.array([one.grade > 0 for one in judged])
     counts = Counter(one.told_by for one in judged)
@@ -128,10 +130,10 @@ def _present(judged: Sequence[Judged], market: Market, left_out: Counter[str]) -
     return sorted(kept, key=lambda one: (one.need, one.offer))
 
 
-def _check(judged: Sequence[Judged], what: str, fewest: int) -> None:
+def _check(judged: Sequence[Judged], what: str) -> None:
     relevant = sum(one.grade > 0 for one in judged)
-    if len(judged) < fewest:
-        raise Unusable(f"{len(judged)} {what}: to learn from decisions takes at least {FEWEST} in all")
+    if not judged:
+        raise Unusable(f"no {what}: decide on pairs of more needs")
     if relevant in (0, len(judged)):
         raise Unusable(
             f"all {len(judged)} {what} are {'relevant' if relevant else 'not relevant'}: it takes both kinds"

@@ -12,8 +12,6 @@ from matching import FIELDS, Embedding, Listing, Models
 from matching.likeness import alike
 from matching.stand import Stand
 
-SUGGESTED = 0.3  # probability from which on a field is suggested; decision 0017
-
 
 @dataclass(frozen=True, slots=True)
 class Alike:

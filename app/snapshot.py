@@ -17,7 +17,7 @@ from matching.ranking import Mask, Part
 from matching.stand import Stand
 from matching.terms import country_number
 
-LIKELY = 0.3  # probability from which on a listing speaks of a field
+LIKELY = 0.3  # probability from which on a listing speaks of a field; decision 0017
 DISCLOSURES = ("public", "registered", "introduction")
 
 

@@ -31,6 +31,7 @@ STEP = 16  # tokens that a text's length is filled up to a multiple of
 SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
 BATCH_TOKENS = 1024
 MANY = 256  # texts, from which on it is worth preparing the network for several batches at once
+MOST = 8  # of these, each of which takes about 90 MB of memory; on more cores several share one
 FEW = 8  # texts
 TOGETHER = 3  # of them that are encoded at once, in about two thirds of the time
 BRIEF = 80  # tokens of such texts: a passage
@@ -53,7 +54,7 @@ class AcceleratedEncoder:
         self._folder = ensure_network(source)
         network = self._compiled(1)
         self._alone = [network.create_infer_request()]
-        self._many: list[Any] = []  # a request for each core, once many texts were encoded
+        self._many: list[Any] = []  # made when many texts are to be encoded
         self.dimension = int(network.output(0).partial_shape[1].get_length())
         self._table = load_table(self._folder)
         self._positions = int(json.loads((source / "config.json").read_text("utf-8"))["max_position_embeddings"])
@@ -101,13 +102,13 @@ class AcceleratedEncoder:
         return vectors
 
     def _requests(self, texts: int) -> list[Any]:
-        """One with all cores for a few texts; for many one a core: they need not wait for each other in every layer."""
+        """One with all cores for a few texts; for many one a core, up to `MOST`, which need not wait for each other."""
         if texts < MANY:
             return self._alone
         if not self._many:
-            cores = len(os.sched_getaffinity(0))
-            network = self._compiled(cores)
-            self._many = [network.create_infer_request() for _ in range(cores)]
+            at_once = min(len(os.sched_getaffinity(0)), MOST)
+            network = self._compiled(at_once)
+            self._many = [network.create_infer_request() for _ in range(at_once)]
         return self._many
 
     def _compiled(self, streams: int) -> Any:

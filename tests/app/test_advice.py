@@ -6,7 +6,8 @@ import pytest
 
 from app.hint_texts import TEXTS
 from app.hints import Hint, contacts, has_figure, hints, is_general, is_shouted, length_in_words, vague_phrases
-from app.likeness import SUGGESTED, fields_of
+from app.likeness import fields_of
+from app.snapshot import LIKELY
 from matching import FIELDS, Market, Models, SentenceEncoder, Side, embed, read_listing
 from matching.likeness import SAME, alike
 from matching.models import with_artefacts
@@ -298,7 +299,7 @@ def test_a_translation_is_known_as_the_same_and_its_fields_are_suggested(models:
         found = fields_of(models, stand)
         assert found is not None
         assert max(found, key=lambda name: found[name]) in record["fields"]
-        assert max(found.values()) >= SUGGESTED
+        assert max(found.values()) >= LIKELY
     assert alike(market, alone_on_its_side({**translated[0], "side": str(Side.NEED)}, models, market)) == []
 
 
