@@ -261,7 +261,8 @@ fields guessed, only the words read. *Plain cosine* is what everyone builds firs
 **How far to trust it.** No set trains anything, but choices were made while looking at `sbir_dev`, `ntrex`, `sdg`,
 `csl_dev`, `nsf_field` and our held-back half: word stems, BM25's constants, how the background fills up, what tempers
 the confidence, how the field classifier weighs its classes. Their rows are therefore somewhat favourable; a set never
-looked at is the fair test. `sbir_dev` has 116 needs, our held-back half 45: differences of two points there mean little.
+looked at is the fair test. `sbir_dev` has 116 needs, our held-back half 45: differences of two points there mean
+little.
 {judges()}
 Sets not at hand in this run: {", ".join(missing) or "none"}.
 
