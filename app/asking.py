@@ -1,4 +1,7 @@
-"""Who asks and with what: what every route has in common."""
+"""Who asks and with what: what every route has in common.
+
+What needs no waiting is `async`, so that it costs no change of threads.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
@@ -96,25 +99,25 @@ class Limits:
         self._latest = now
 
 
-def database(request: Request) -> Database:
+async def database(request: Request) -> Database:
     """The database of this application."""
     found: Database = request.app.state.database
     return found
 
 
-def live(request: Request) -> Live:
+async def live(request: Request) -> Live:
     """The search of this application."""
     found: Live = request.app.state.live
     return found
 
 
-def audit(request: Request) -> Audit:
+async def audit(request: Request) -> Audit:
     """The audit log of this application."""
     found: Audit = request.app.state.audit
     return found
 
 
-def now() -> datetime:
+async def now() -> datetime:
     """The time of the request."""
     return utc_now()
 
@@ -218,10 +221,10 @@ def _by_session(request: Request, data: Database, token: str, at: datetime) -> P
     return who
 
 
-def allow(permission: Permission) -> Callable[..., Principal]:
+def allow(permission: Permission) -> Callable[..., Awaitable[Principal]]:
     """A dependency: who asks, if they have the permission, which the test of all routes reads off it."""
 
-    def allowed(who: Annotated[Principal, Depends(who_asks)]) -> Principal:
+    async def allowed(who: Annotated[Principal, Depends(who_asks)]) -> Principal:
         check(who, permission)
         return who
 
@@ -229,7 +232,9 @@ def allow(permission: Permission) -> Callable[..., Principal]:
     return allowed
 
 
-def expected(if_match: Annotated[str | None, Header(description='The ETag that was read, such as "12"')] = None) -> int:
+async def expected(
+    if_match: Annotated[str | None, Header(description='The ETag that was read, such as "12"')] = None,
+) -> int:
     """The revision in If-Match. Raises VersionMissing without one, Unusable for one that is no ETag of ours."""
     if if_match is None:
         raise VersionMissing("send the ETag of what you read as If-Match, so that no other change is lost")

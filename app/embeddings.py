@@ -112,10 +112,9 @@ class Embeddings:
         Of a text that has changed since an index was made and is not yet encoded, nothing is known: no passages.
         """
         with self._database.reading() as session:
-            hashes = queries.text_hashes(session, ids)
-        found = self.known(sorted(set(hashes.values())))
+            found = _decoded(queries.embeddings_by_id(session, self._name, ids))
         nothing = _nothing(self._models.encoder.dimension)
-        return [found.get(hashes.get(one, ""), nothing) for one in ids]
+        return [found.get(one, nothing) for one in ids]
 
 
 def _blocks(items: Sequence[T], spread: Embed | None) -> Iterator[Sequence[T]]:

@@ -63,8 +63,7 @@ log = logging.getLogger(__name__)
 TAIL_SHARE = 0.05  # of a base, that may have been written since it was built; then it is built anew
 LONG_TAIL = 2_000  # and no more than so many
 LONGEST_TAIL = 500  # of more at once, as after an import, searches wait for the next base with what they have
-# Texts, by their number and tokens, that are encoded before the first request: each new shape costs an encoder time.
-WARMED = [(1, tokens) for tokens in range(4, 500, 16)] + [(n, tokens) for n in (2, 3) for tokens in range(4, 76, 16)]
+WARMED = range(4, 508, 16)  # tokens of texts that are encoded before the first request: each new shape costs time
 QUICK = 2_000  # listings that a base is built of while a request waits; of more it is built aside and published
 AFTER_FAILURE = 60.0  # seconds until an index is built again that could not be written
 FEWEST = 100  # listings from which on a language space is worth keeping; below, it is fitted anew each time
@@ -149,8 +148,8 @@ class Live:
     def load_models(self) -> Loaded:
         """Load the models alone. Raises ModelError, ArtefactError."""
         models = read_models(self._settings)
-        for count, tokens in WARMED:
-            models.encoder.encode([" a" * tokens] * count)
+        for tokens in WARMED:
+            models.encoder.encode([" a" * tokens])
         prepare_search()
         self._loaded = Loaded(models, Embeddings(self.database, models), KeptSpace(self.home, models.encoder.name))
         return self._loaded

@@ -1,8 +1,9 @@
 """The bundled model through OpenVINO: the same vectors as `SentenceEncoder`'s but for rounding, several times faster.
 
-Vectors of the two are near enough to stand beside one another (docs/speed.md), so both have one name. Texts of like
-length go together and are filled up to a multiple of 16 tokens: OpenVINO prepares itself anew for each shape it meets,
-which takes longer than to encode a short text.
+Vectors of the two are near enough to stand beside one another (docs/speed.md), so both have one name. Of many texts
+those of like length go together, a row each; a few, such as the passages of a query, stand on end in one row. Rows are
+filled up to a multiple of 16 tokens: OpenVINO prepares itself anew for each shape it meets, which takes longer than to
+encode a short text.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,15 @@ from matching.errors import ModelError
 from matching.network import ACTIVATIONS, compile_network, load_activations, load_table, write_network
 from matching.prepared import MANIFEST, ensure_folder, sha256
 
-LAYOUT = 4  # raise it when the network is written in another way, so that old folders are left aside
+LAYOUT = 5  # raise it when the network is written in another way, so that old folders are left aside
 STEP = 16  # tokens that a text's length is filled up to a multiple of
 SHORTEST = 0.75  # of a batch's longest text; shorter ones, which would mostly be padding, go into the next
 BATCH_TOKENS = 1024
 MANY = 256  # texts, from which on it is worth preparing the network for several batches at once
 MOST = 8  # of these, each of which takes about 90 MB of memory; on more cores several share one
-FEW = 8  # texts
-TOGETHER = 3  # of them that are encoded at once, in about two thirds of the time
-BRIEF = 80  # tokens of such texts: a passage
+FEW = 8  # texts that go on end
+LONGEST_ROW = 512  # tokens of such texts, at most
+Batch = list[list[int]]  # rows of texts, by their positions
 BYTES = {"avx512_vnni", "avx_vnni", "amx_int8"}  # instructions that multiply whole numbers of eight bits
 
 
@@ -55,7 +55,7 @@ class AcceleratedEncoder:
         network = self._compiled(1)
         self._alone = [network.create_infer_request()]
         self._many: list[Any] = []  # made when many texts are to be encoded
-        self.dimension = int(network.output(0).partial_shape[1].get_length())
+        self.dimension = int(network.output(0).partial_shape[2].get_length())
         self._table = load_table(self._folder)
         self._positions = int(json.loads((source / "config.json").read_text("utf-8"))["max_position_embeddings"])
 
@@ -81,18 +81,19 @@ class AcceleratedEncoder:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         ids = self.tokenize([(self._prefix if prefix is None else prefix) + text for text in texts])
         ids = [one[: self._positions - 2] for one in ids]
-        free, busy = list(self._requests(len(texts))), deque[tuple[Any, list[int]]]()
+        free, busy = list(self._requests(len(texts))), deque[tuple[Any, Batch]]()
         with progress_bar(len(texts), progress) as advance:
 
             def finish() -> None:
                 request, batch = busy.popleft()
                 request.wait()
-                vectors[batch] = request.get_output_tensor().data
-                advance(len(batch))
+                for row, found in zip(batch, request.get_output_tensor().data, strict=True):
+                    vectors[row] = found[: len(row)]
+                advance(sum(map(len, batch)))
                 free.append(request)
 
             for batch in batches([len(one) + 2 for one in ids]):
-                inputs = self._inputs([ids[i] for i in batch])
+                inputs = self._inputs([[ids[i] for i in row] for row in batch])
                 if not free:
                     finish()
                 busy.append((free.pop(), batch))
@@ -117,15 +118,21 @@ class AcceleratedEncoder:
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot read the network {self._folder}: {error}") from error
 
-    def _inputs(self, rows: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
-        """The words of texts from the table, filled up to one length, and which of them are no padding."""
+    def _inputs(self, rows: Sequence[Sequence[Sequence[int]]]) -> list[NDArray[Any]]:
+        """What the network reads (`Network`) of texts in rows, filled up to one length."""
         start, end, padding = self._marks
-        shape = len(rows), filled(max(map(len, rows)) + 2)
-        ids, mask = np.full(shape, padding, np.int32), np.zeros(shape, np.float32)
+        tokens = filled(max(sum(len(text) + 2 for text in row) for row in rows))
+        ids = np.full((len(rows), tokens), padding, np.int32)
+        places = np.zeros((len(rows), tokens), np.int32)
+        members = np.zeros((len(rows), FEW if len(rows) == 1 else 1, tokens), np.float32)
         for i, row in enumerate(rows):
-            ids[i, : len(row) + 2] = (start, *row, end)
-            mask[i, : len(row) + 2] = 1.0
-        return [self._table[ids], mask]
+            at = 0
+            for j, text in enumerate(row):
+                here = slice(at, at := at + len(text) + 2)
+                ids[i, here] = (start, *text, end)
+                places[i, here] = np.arange(len(text) + 2)
+                members[i, j, here] = 1.0
+        return [self._table[ids], places, members]
 
 
 def can_accelerate() -> bool:
@@ -145,27 +152,36 @@ def ensure_network(source: Path) -> Path:
     return ensure_folder(folder, lambda aside: write_network(source, load_activations(ACTIVATIONS), aside), "0.3 GB")
 
 
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions, longest first, in batches within the token budget whose texts are of about one length.
+def batches(lengths: Sequence[int]) -> Iterator[Batch]:
+    """Positions, longest first, in batches within the token budget whose texts are of about one length, a row each.
 
-    Of a few texts, such as a query's passages, only those of one shape go together, and no more than `TOGETHER`: the
-    shapes are then few, and all of them met before.
+    A few texts stand on end in rows that go one by one: nothing of them is padding but the end, and the shapes are few.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+
+    def on_end(row: list[int], i: int) -> bool:
+        return sum(lengths[j] for j in row) + lengths[i] <= LONGEST_ROW
+
+    def alike(texts: list[int], i: int) -> bool:
+        longest = filled(lengths[texts[0]])
+        return (len(texts) + 1) * longest <= BATCH_TOKENS and filled(lengths[i]) >= SHORTEST * longest
+
     if len(lengths) <= FEW:
-        for length, group in groupby(order, key=lambda i: filled(lengths[i])):
-            alike, most = list(group), TOGETHER if length <= BRIEF else 1
-            yield from (alike[start : start + most] for start in range(0, len(alike), most))
-        return
-    batch: list[int] = []
+        yield from ([row] for row in _grouped(order, on_end))
+    else:
+        yield from ([[i] for i in texts] for texts in _grouped(order, alike))
+
+
+def _grouped(order: Sequence[int], fits: Callable[[list[int], int], bool]) -> Iterator[list[int]]:
+    """In this order, each in one group with the last where it fits."""
+    group: list[int] = []
     for i in order:
-        longest = filled(lengths[batch[0]]) if batch else 0
-        if batch and ((len(batch) + 1) * longest > BATCH_TOKENS or filled(lengths[i]) < SHORTEST * longest):
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
+        if group and not fits(group, i):
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group
 
 
 def filled(length: int) -> int:

@@ -26,7 +26,7 @@ EVENED = 0.85  # how far a channel's size moves into the weights: 0 not at all, 
 TINY = 1e-3  # the least size of a channel
 TABLE = "words.npy"
 ACTIVATIONS = Path(__file__).parent / "artefacts" / "activations.npz"
-MASKED = 30_000.0  # taken off the attention to what is only padding; still a number in float16
+MASKED = 30_000.0  # taken off the attention to other texts and padding; still a number in float16
 
 
 def import_openvino() -> Any:
@@ -81,8 +81,9 @@ def load_activations(path: Path) -> Weights:
 
 
 class Network:
-    """Writes the graph. Inputs: the tokens' rows of the table of words, float16, shape (texts, tokens, hidden), and the
-    mask, float32, shape (texts, tokens)."""
+    """Writes the graph. A row is one text or several on end, which do not see each other. Inputs: `states`, the tokens'
+    rows of the table of words, float16, shape (rows, tokens, hidden); `places`, each token's in its text, int32, (rows,
+    tokens); `members`, 1 where a token is of a text, else 0, float32, (rows, texts of a row, tokens)."""
 
     def __init__(self, weights: Weights, largest: Weights, config: Mapping[str, Any]) -> None:
         self._openvino = import_openvino()
@@ -96,28 +97,27 @@ class Network:
         self._weights = {name: own * shrunk if ".query." in name else own for name, own in weights.items()}
 
     def model(self) -> Any:
-        """The whole: states of the tokens and mask → unit vectors, float32, shape (texts, hidden)."""
+        """The whole: inputs → unit vectors, float32, shape (rows, texts of a row, hidden)."""
         op = self._op
         states = op.parameter([-1, -1, self._hidden], np.float16, name="states")
-        mask = op.parameter([-1, -1], np.float32, name="mask")
-        state = self._placed(op.convert(states, np.float32))
-        off = op.multiply(op.subtract(mask, self._number(1.0)), self._number(MASKED))
-        bias = op.unsqueeze(off, self._numbers(1, 2))
+        places = op.parameter([-1, -1], np.int32, name="places")
+        members = op.parameter([-1, -1, -1], np.float32, name="members")
+        state = self._placed(op.convert(states, np.float32), places)
+        together = op.matmul(members, members, True, False)
+        off = op.multiply(op.subtract(together, self._number(1.0)), self._number(MASKED))
+        bias = op.unsqueeze(off, self._numbers(1))
         for layer in range(self._layers):
             state = self._layer(state, bias, f"encoder.layer.{layer}")
-        total = op.reduce_sum(op.multiply(state, op.unsqueeze(mask, self._numbers(2))), self._numbers(1))
-        unit = op.normalize_l2(total, self._numbers(1), 1e-12, "max")
-        return self._openvino.Model([unit], [states, mask], "encoder")
+        total = op.matmul(members, state, False, False)
+        unit = op.normalize_l2(total, self._numbers(2), 1e-12, "max")
+        return self._openvino.Model([unit], [states, places, members], "encoder")
 
-    def _placed(self, state: Any) -> Any:
+    def _placed(self, state: Any, places: Any) -> Any:
         """The words' states with what their places add."""
         op, weights = self._op, self._weights
-        places = (
-            weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
-        )
-        length = op.gather(op.shape_of(state, "i64"), self._numbers(1), op.constant(0, dtype=np.int64))
-        first = op.slice(op.constant(places), self._numbers(0), length, self._numbers(1), self._numbers(0))
-        return self._normalized(op.add(state, first), "embeddings.LayerNorm")
+        added = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
+        here = op.gather(op.constant(added), places, op.constant(0, dtype=np.int64))
+        return self._normalized(op.add(state, here), "embeddings.LayerNorm")
 
     def _layer(self, state: Any, bias: Any, name: str) -> Any:
         op = self._op

@@ -203,16 +203,6 @@ def by_ids(session: Session, ids: Collection[str]) -> dict[str, tuple[ListingRow
     return found
 
 
-def text_hashes(session: Session, ids: Collection[str]) -> dict[str, str]:
-    """The hash of each listing's text, by id."""
-    found: dict[str, str] = {}
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), BLOCK):
-        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
-        found.update(session.exec(select(ListingRow.id, ListingRow.text_hash).where(block)).all())
-    return found
-
-
 def not_embedded(session: Session, encoder: str, after: str, limit: int) -> list[ListingRow]:
     """The next published listings by id, after one, whose texts have no stored embedding by that encoder."""
     there = select(EmbeddingRow.text_hash).where(
@@ -238,4 +228,17 @@ def embeddings(session: Session, encoder: str, hashes: Collection[str]) -> dict[
         block = col(EmbeddingRow.text_hash).in_(wanted[start : start + BLOCK])
         both = select(EmbeddingRow.text_hash, EmbeddingRow.body).where(EmbeddingRow.encoder == encoder, block)
         found.update((text_hash, body) for text_hash, body in session.exec(both))
+    return found
+
+
+def embeddings_by_id(session: Session, encoder: str, ids: Collection[str]) -> dict[str, bytes]:
+    """The stored embeddings of listings' texts as they are now, by the listings' ids; absent ones are left out."""
+    wanted = sorted(set(ids))
+    found: dict[str, bytes] = {}
+    for start in range(0, len(wanted), BLOCK):
+        block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
+        theirs = and_(col(EmbeddingRow.text_hash) == ListingRow.text_hash, col(EmbeddingRow.encoder) == encoder)
+        found.update(
+            session.exec(select(ListingRow.id, EmbeddingRow.body).join(EmbeddingRow, theirs).where(block)).all()
+        )
     return found

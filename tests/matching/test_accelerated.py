@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from matching.accelerated import (
     BATCH_TOKENS,
+    FEW,
+    LONGEST_ROW,
     AcceleratedEncoder,
     batches,
     ensure_network,
@@ -71,8 +73,10 @@ def test_company_and_order_hardly_change_a_vector(
     accelerated: AcceleratedEncoder, passages: list[dict[str, str]]
 ) -> None:
     texts = [passage["text"] for passage in passages[:40]]
-    together, alone = accelerated.encode(texts)[[3]], accelerated.encode([texts[3]])
-    assert float((together * alone).sum()) > 0.9999
+    alone = np.concatenate([accelerated.encode([text]) for text in texts])
+    in_rows = np.concatenate([accelerated.encode(texts[at : at + FEW]) for at in range(0, len(texts), FEW)])
+    for together in (accelerated.encode(texts), in_rows, accelerated.encode(texts[::-1])[::-1]):
+        assert (together * alone).sum(axis=1).min() > 0.9999
     assert accelerated.encode([]).shape == (0, accelerated.dimension)
 
 
@@ -150,11 +154,16 @@ def test_nothing_is_reported_of_its_use(model_folder: Path, tmp_path: Path) -> N
 @given(st.lists(st.integers(2, 512)))
 def test_batches_hold_each_text_once_and_keep_to_their_budget(lengths: list[int]) -> None:
     found = list(batches(lengths))
-    assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
+    assert sorted(i for batch in found for row in batch for i in row) == list(range(len(lengths)))
     for batch in found:
-        longest = max(filled(lengths[i]) for i in batch)
-        assert len(batch) * longest <= BATCH_TOKENS
-        assert min(filled(lengths[i]) for i in batch) >= 0.75 * longest
+        if len(lengths) <= FEW:
+            (row,) = batch
+            assert sum(lengths[i] for i in row) <= LONGEST_ROW
+        else:
+            sizes = [filled(lengths[i]) for row in batch for i in row]
+            assert all(len(row) == 1 for row in batch)
+            assert len(sizes) * max(sizes) <= BATCH_TOKENS
+            assert min(sizes) >= 0.75 * max(sizes)
 
 
 def test_rounded_weights_are_within_half_a_step_and_rows_of_zeros_stay() -> None:
