@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -103,6 +104,8 @@ class Live:
         self.database = database
         self.publisher = Publisher(settings.home)
         self._lock = threading.RLock()
+        # More at once than there are cores would only take the interpreter from one another.
+        self._ranking = threading.Semaphore(len(os.sched_getaffinity(0)))
         self._building: threading.Thread | None = None
         self._languages: threading.Thread | None = None
         self.catalogue = load_catalogue(settings.catalogue)
@@ -177,14 +180,14 @@ class Live:
         query = query_of(text, side, language)
         loaded, snapshot = self._current()
         embedding = loaded.embeddings.of_query(query)
-        with stage("rank"):
+        with self._ranking, stage("rank"):
             return ranked(loaded.models, self.database, snapshot, query, embedding, limit, sight)
 
     def matches(self, listing: Listing, limit: int, sight: Sight) -> Results:
         """What answers a stored listing, which need not be published. Raises NotReady."""
         loaded, snapshot = self._current()
         embedding = loaded.embeddings.of([listing])[listing.text_hash]
-        with stage("rank"):
+        with self._ranking, stage("rank"):
             return ranked(loaded.models, self.database, snapshot, listing, embedding, limit, sight)
 
     def closely(self, listing: Listing, limit: int, sight: Sight) -> Closely:
@@ -198,7 +201,7 @@ class Live:
         loaded, snapshot = self._current()
         embedding = loaded.embeddings.of_draft(listing)
         closely = read_closely(loaded.models, self.database, snapshot, listing, embedding, sight, alike)
-        with stage("rank"):
+        with self._ranking, stage("rank"):
             return closely, ranked(loaded.models, self.database, snapshot, listing, embedding, limit, others)
 
     def missed(self, listing: Listing, limit: int, sight: Sight) -> list[Missed]:
