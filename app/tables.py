@@ -127,7 +127,10 @@ class ListingRow(SQLModel, table=True):
     __tablename__ = "listing"
     __table_args__ = (
         UniqueConstraint("organisation_id", "reference"),
-        Index("ix_listing_told", "status", "side", "country", "field_codes", "organisation_id"),
+        Index("ix_listing_told", "status", "side", "country", "field_codes", "organisation_id", "id"),
+        Index("ix_listing_country", "country", "id"),
+        # PostgreSQL has no place in an index for the longest of titles.
+        Index("ix_listing_named", "status", "title_folded", "reference", "organisation_id", "id").ddl_if("sqlite"),
         Index("ix_listing_changed", "updated_at", "id"),
         Index("ix_listing_ending", "expires_at", "id"),
     )
@@ -137,7 +140,7 @@ class ListingRow(SQLModel, table=True):
     reference: str | None = None
     side: str
     status: str
-    country: str | None = Field(default=None, index=True)
+    country: str | None = None
     field_codes: str = Field(default="", sa_column=Column(Text, nullable=False))  # "|environment|clean_energy|"
     title_folded: str = Field(default="", sa_column=Column(Text, nullable=False))
     disclosure: str = "public"
@@ -210,8 +213,9 @@ class PairingRow(SQLModel, table=True):
     __tablename__ = "pairing"
     __table_args__ = (
         UniqueConstraint("offer_id", "need_id"),
-        Index("ix_pairing_queue", "state", "probability", "id"),  # as the queue is read
-        Index("ix_pairing_waiting", "state", "since", "id"),  # as the board is, where the longest waiting come first
+        # As the queue is read, and the board where the longest waiting come first; the rest is what filters look at.
+        Index("ix_pairing_queue", "state", "probability", "id", "offer_id", "need_id"),
+        Index("ix_pairing_waiting", "state", "since", "id", "offer_id", "need_id"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, and_, func, or_, union_all
 from sqlmodel import Session, col, select
 
 from app.access import Principal, Role
@@ -56,16 +56,24 @@ def board(
     if who.sees_all and wanted.is_all:  # then an index has the order: nothing is sorted
         totals = counts(session, who, wanted, shown)
         return {name: (totals[name], _first(session, wanted, name, limit)) for name in states if name in totals}
-    state = col(PairingRow.state)
-    rank = func.row_number().over(partition_by=state, order_by=(_place(wanted)[1], col(PairingRow.id))).label("rank")
-    total = func.count().over(partition_by=state).label("total")
-    chosen = _joined(select(col(PairingRow.id), state, total, rank), who, wanted, shown)
-    ranked = chosen.where(state.in_(sorted(states))).subquery()
+    own = select(col(PairingRow.id), col(PairingRow.state), _place(wanted)[0].label("place"))
+    own = _joined(own, who, wanted, shown).where(col(PairingRow.state).in_(sorted(states)))
+    chosen = own.cte("chosen").prefix_with("MATERIALIZED").c
+    firsts = []
+    for name in states:
+        total = sqlalchemy.select(func.count()).where(chosen.state == name).scalar_subquery().label("total")
+        of_state = sqlalchemy.select(chosen.state, total, chosen.id, chosen.place).where(chosen.state == name)
+        firsts.append(sqlalchemy.select(of_state.order_by(*_in_order(chosen, wanted)).limit(limit).subquery()))
+    together = union_all(*firsts).subquery()
     found = dict[str, tuple[int, list[str]]]()
-    first = sqlalchemy.select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.state, ranked.c.rank)
-    for name, state_of, number, _ in session.connection().execute(first):
-        found.setdefault(state_of, (number, []))[1].append(name)
+    in_order = sqlalchemy.select(together).order_by(*_in_order(together.c, wanted))
+    for state, total, pairing_id, _ in session.connection().execute(in_order):
+        found.setdefault(state, (total, []))[1].append(pairing_id)
     return found
+
+
+def _in_order(columns: Any, wanted: Wanted) -> tuple[Any, Any]:
+    return columns.place if wanted.longest else columns.place.desc(), columns.id
 
 
 def _first(session: Session, wanted: Wanted, state: str, limit: int) -> list[str]:
