@@ -232,13 +232,13 @@ def embeddings(session: Session, encoder: str, hashes: Collection[str]) -> dict[
 
 
 def embeddings_by_id(session: Session, encoder: str, ids: Collection[str]) -> dict[str, bytes]:
-    """The stored embeddings of listings' texts as they are now, by the listings' ids; absent ones are left out."""
-    wanted = sorted(set(ids))
-    found: dict[str, bytes] = {}
+    """The stored embeddings of listings' texts as they are now, by the listings' ids; absent ones are left out.
+
+    Two statements: of one with a join SQLite makes a pass through all embeddings, when the ids are many.
+    """
+    wanted, hashes = sorted(set(ids)), dict[str, str]()
     for start in range(0, len(wanted), BLOCK):
         block = col(ListingRow.id).in_(wanted[start : start + BLOCK])
-        theirs = and_(col(EmbeddingRow.text_hash) == ListingRow.text_hash, col(EmbeddingRow.encoder) == encoder)
-        found.update(
-            session.exec(select(ListingRow.id, EmbeddingRow.body).join(EmbeddingRow, theirs).where(block)).all()
-        )
-    return found
+        hashes.update(session.exec(select(ListingRow.id, ListingRow.text_hash).where(block)).all())
+    bodies = embeddings(session, encoder, set(hashes.values()))
+    return {name: bodies[text_hash] for name, text_hash in hashes.items() if text_hash in bodies}
