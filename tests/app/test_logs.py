@@ -102,8 +102,8 @@ def first_answer(address: str, headers: dict[str, str]) -> httpx.Response:
     until = time.monotonic() + 60
     while True:
         try:
-            return httpx.get(address, headers=headers)
-        except httpx.TransportError:
+            return httpx.get(address, headers=headers, timeout=60)
+        except httpx.ConnectError:
             assert time.monotonic() < until
             time.sleep(0.1)
 

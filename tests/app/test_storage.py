@@ -88,7 +88,12 @@ def proposed(offer: str, need: str, probability: float) -> Pairing:
 
 def test_the_tables_in_the_code_are_those_that_the_migrations_make(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        of_sqlite = connection.dialect.name == "sqlite"
+
+        def made_here(_: object, name: str | None, *__: object) -> bool:
+            return of_sqlite or name != "ix_listing_named"
+
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": made_here})
         assert compare_metadata(context, EmbeddingRow.metadata) == []
 
 
